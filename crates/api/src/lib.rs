@@ -1,0 +1,1 @@
+//! Generated gRPC types and one conversion file per service.

@@ -1,0 +1,1 @@
+//! Attestation statements, their COSE signatures and their offline verification. No I/O.

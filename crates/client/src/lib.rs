@@ -1,0 +1,1 @@
+//! Channel, caching, retries and high-level calls over the tenant's cryptography.

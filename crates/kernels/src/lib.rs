@@ -1,0 +1,1 @@
+//! Ring arithmetic, packing and the SIMD match kernels of Tyto.

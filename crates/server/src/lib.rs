@@ -1,0 +1,1 @@
+//! The Tyto server: services, configuration, telemetry, shutdown.

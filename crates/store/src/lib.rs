@@ -1,0 +1,1 @@
+//! Rows in SQL, blobs in an object store; domain types only.
