@@ -1,1 +1,24 @@
 //! ML-DSA, SHA3, KMAC, authenticated encryption and OS randomness behind typed secrets.
+//!
+//! This is the only crate of the workspace that calls a cryptographic library directly for these
+//! primitives; the others see the types below. It does no I/O except asking the operating system for
+//! random bytes.
+//!
+//! | module | primitive | standard |
+//! |---|---|---|
+//! | [`random`] | operating system's generator | |
+//! | [`digest`] | SHA3-256 | FIPS 202 |
+//! | [`kmac`] | KMAC256, KMACXOF256 | NIST SP 800-185 section 4 |
+//! | [`aead`] | AES-256-GCM-SIV | RFC 8452 |
+//! | [`mldsa`] | ML-DSA-65 | FIPS 204 |
+
+pub mod aead;
+pub mod digest;
+mod error;
+pub mod kmac;
+pub mod mldsa;
+pub mod random;
+mod secret;
+
+pub use error::Error;
+pub use secret::Secret32;

@@ -1,0 +1,47 @@
+//! SHA3-256 (FIPS 202).
+
+use sha3::Sha3_256;
+use sha3::digest::{FixedOutput, Update};
+
+/// Length of a SHA3-256 digest.
+pub const DIGEST_BYTES: usize = 32;
+
+/// SHA3-256 of the parts, one after the other.
+///
+/// # Security
+/// Nothing marks where one part ends: `["ab", "c"]` and `["a", "bc"]` have one digest. The caller frames
+/// parts of variable length.
+pub fn sha3_256(parts: &[&[u8]]) -> [u8; DIGEST_BYTES] {
+    let mut hasher = Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
+/// SHA3-256 of bytes that arrive in pieces. The state is wiped on drop.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha3_256);
+
+impl Hasher {
+    /// A hasher of the empty string.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends `bytes` to what is hashed.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of everything appended.
+    pub fn finalize(self) -> [u8; DIGEST_BYTES] {
+        self.0.finalize_fixed().into()
+    }
+}
+
+impl core::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Hasher(SHA3-256)")
+    }
+}
