@@ -1,1 +1,56 @@
 //! Ring arithmetic, packing and the SIMD match kernels of Tyto.
+//!
+//! Everything lives in `R_q = Z_q[X]/(X^N + 1)` with [`N`] = 2048 and [`Q`] = 2^41 - 2^16 + 1. A [`Poly`]
+//! holds coefficients, an [`NttPoly`] holds values in the NTT domain; the two are separate types so that the
+//! domains cannot be mixed. Only coefficients are ever stored or sent ([`pack`]): the NTT's root and order are
+//! private to this crate.
+//!
+//! The match kernel multiplies a resident gallery block ([`PackedBlock`]) by a query ([`PackedQuery`]), both
+//! in NTT form, and gives the same fully reduced result on every [`Backend`].
+//!
+//! # Security
+//!
+//! Arithmetic on coefficients has no branch and no memory access that depends on their values, so secrets may
+//! pass through it. Sizes, indices, strides and exponents are public.
+
+mod aligned;
+mod backend;
+mod error;
+mod matching;
+pub mod modq;
+mod ntt;
+pub mod pack;
+mod packed;
+mod poly;
+mod portable;
+mod reply;
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+pub use backend::{Backend, detect, supported};
+pub use error::Error;
+pub use matching::{MATCH_BATCH, match_block, match_blocks};
+pub use ntt::{forward, forward_into, inverse, inverse_into};
+pub use packed::{MAX_POLYNOMIALS, PackedBlock, PackedQuery};
+pub use poly::{NttPoly, Poly};
+pub use reply::round_reply;
+
+/// Number of coefficients of a polynomial, the degree of `X^N + 1`.
+pub const N: usize = 2048;
+/// The prime modulus, `2^41 - 2^16 + 1`, congruent to 1 modulo `2^16`.
+pub const Q: u64 = (1 << 41) - (1 << 16) + 1;
+/// Bits of one coefficient in packed form.
+pub const Q_BITS: u32 = 41;
+/// Bytes of one packed polynomial, `N * 41 / 8`.
+pub const PACKED_POLY_BYTES: usize = 10_496;
+
+/// Coefficients that one SIMD register holds and that pack into whole bytes.
+const LANES: usize = 8;
+/// Groups of [`LANES`] coefficients in a polynomial.
+const GROUPS: usize = N / LANES;
+/// Bytes of one packed group, `8 * 41 / 8`.
+const GROUP_BYTES: usize = 41;
+
+const _: () =
+    assert!(PACKED_POLY_BYTES == GROUPS * GROUP_BYTES && GROUP_BYTES * 8 == LANES * Q_BITS as usize);

@@ -1,0 +1,75 @@
+//! AVX-512 with the 52-bit multiply-add (IFMA) and the byte permute (VBMI).
+
+mod group;
+mod pointwise;
+
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_min_epu64, _mm512_set1_epi64, _mm512_slli_epi64,
+    _mm512_srli_epi64, _mm512_sub_epi64,
+};
+
+use crate::aligned::Lanes;
+use crate::backend::Kernel;
+use crate::{LANES, N, Q, Q_BITS};
+
+/// Proof that the CPU has every feature that this folder's functions enable.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// Asks the CPU; the standard library caches the answer.
+    pub(crate) fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512ifma");
+        present.then_some(Self(()))
+    }
+}
+
+impl Kernel for Avx512 {
+    #[inline]
+    fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES] {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { group::match_group(packed, query, next) }
+    }
+
+    fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::mul_assign(a, b) }
+    }
+
+    fn mul_add_assign(self, sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::mul_add_assign(sum, a, b) }
+    }
+
+    fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::mul_scalar_add_assign(sum, a, c) }
+    }
+}
+
+/// `x * (2^16 - 1)`, which is `x * 2^41` modulo `Q`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn times_2_41(x: __m512i) -> __m512i {
+    _mm512_sub_epi64(_mm512_slli_epi64::<16>(x), x)
+}
+
+/// Replaces any 64-bit `x` by a number congruent to it and below `2^41 + 2^16 * (x >> 41)`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fold(x: __m512i) -> __m512i {
+    let low = _mm512_and_si512(x, _mm512_set1_epi64((1 << Q_BITS) - 1));
+    _mm512_add_epi64(low, times_2_41(_mm512_srli_epi64::<Q_BITS>(x)))
+}
+
+/// `x - Q` where `x >= Q`, for `x < 2Q`: the difference wraps to something larger where it is negative.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn canonical(x: __m512i) -> __m512i {
+    _mm512_min_epu64(x, _mm512_sub_epi64(x, _mm512_set1_epi64(Q as i64)))
+}

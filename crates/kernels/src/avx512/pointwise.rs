@@ -1,0 +1,61 @@
+//! Pointwise products of polynomials in the NTT domain.
+
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi64, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_storeu_si512,
+};
+
+use super::{canonical, fold, times_2_41};
+use crate::{LANES, N};
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(lanes: &[u64; LANES]) -> __m512i {
+    // SAFETY: the array is 64 readable bytes.
+    unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(lanes: &mut [u64; LANES], x: __m512i) {
+    // SAFETY: the array is 64 writable bytes, borrowed uniquely.
+    unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), x) }
+}
+
+/// `sum + a * b mod Q`, for operands below `Q`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn mul_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    // The product is high * 2^52 + low with high < 2^30, and 2^52 = 2^11 * 2^41.
+    let low = _mm512_madd52lo_epu64(sum, a, b);
+    let high = _mm512_madd52hi_epu64(_mm512_setzero_si512(), a, b);
+    // Below 2^53 + 2^57; one fold leaves less than 2^41 + 2^33 < 2Q.
+    let once = _mm512_add_epi64(low, times_2_41(_mm512_slli_epi64::<11>(high)));
+    canonical(fold(once))
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn mul_assign(a: &mut [u64; N], b: &[u64; N]) {
+    for (a, b) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0) {
+        let product = mul_add(_mm512_setzero_si512(), load(a), load(b));
+        store(a, product);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn mul_add_assign(sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
+    let factors = a.as_chunks().0.iter().zip(b.as_chunks().0);
+    for (sum, (a, b)) in sum.as_chunks_mut().0.iter_mut().zip(factors) {
+        let result = mul_add(load(sum), load(a), load(b));
+        store(sum, result);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn mul_scalar_add_assign(sum: &mut [u64; N], a: &[u64; N], c: u64) {
+    let c = _mm512_set1_epi64(c as i64);
+    for (sum, a) in sum.as_chunks_mut().0.iter_mut().zip(a.as_chunks().0) {
+        let result = mul_add(load(sum), load(a), c);
+        store(sum, result);
+    }
+}

@@ -1,0 +1,103 @@
+//! Which code runs: one folder per backend under one trait, chosen at run time.
+//!
+//! A backend's kernel is a token that only its own detection can make, so that holding one proves that the CPU
+//! has the instructions. A new backend (AVX2, say) is a folder with such a token, a variant of [`Backend`] and
+//! an arm of `with_kernel!`.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::aligned::Lanes;
+use crate::{LANES, N};
+
+#[cfg(target_arch = "x86_64")]
+use crate::avx512::Avx512;
+
+/// A set of kernels for one family of CPUs. All give identical results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Plain Rust, for any CPU.
+    Portable,
+    /// x86-64 with AVX-512 F, BW, DQ, VL, VBMI and IFMA.
+    Avx512Ifma,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx512Ifma => "avx512ifma",
+        })
+    }
+}
+
+impl Backend {
+    /// Whether this CPU can run it.
+    pub fn is_supported(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Ifma => Avx512::detect().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Ifma => false,
+        }
+    }
+}
+
+/// The best backend for this CPU; detected once.
+pub fn detect() -> Backend {
+    static BEST: OnceLock<Backend> = OnceLock::new();
+    *BEST.get_or_init(|| *supported().last().expect("the portable backend runs everywhere"))
+}
+
+/// The backends that this CPU can run, the best one last.
+pub fn supported() -> Vec<Backend> {
+    [Backend::Portable, Backend::Avx512Ifma].into_iter().filter(|backend| backend.is_supported()).collect()
+}
+
+/// The operations that a backend provides. All operands are below `Q`, and so are all results.
+pub(crate) trait Kernel: Copy {
+    /// The sum over `c` of packed value times query value, for one group of eight.
+    ///
+    /// `packed` holds the 41 bytes of each polynomial one after the other, followed by at least 23 more bytes;
+    /// `query` has one entry per polynomial, at most `MAX_POLYNOMIALS`; `next` is where the caller will go on
+    /// reading, for prefetching.
+    fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES];
+
+    /// `a *= b`, pointwise.
+    fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]);
+
+    /// `sum += a * b`, pointwise.
+    fn mul_add_assign(self, sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]);
+
+    /// `sum += a * c`, pointwise.
+    fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64);
+}
+
+/// Evaluates an expression with the kernel of a backend.
+///
+/// # Panics
+///
+/// If the CPU lacks the backend's instructions.
+macro_rules! with_kernel {
+    ($backend:expr, $kernel:ident => $body:expr) => {
+        match $backend {
+            $crate::Backend::Portable => {
+                let $kernel = $crate::portable::Portable;
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::Backend::Avx512Ifma => {
+                let $kernel = $crate::avx512::Avx512::detect()
+                    .expect("the backend avx512ifma was asked for on a CPU without its instructions");
+                $body
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            $crate::Backend::Avx512Ifma => {
+                panic!("the backend avx512ifma was asked for on another architecture")
+            }
+        }
+    };
+}
+pub(crate) use with_kernel;

@@ -1,0 +1,42 @@
+//! The negacyclic NTT, from the crate `tfhe-ntt`, which picks the best code for the CPU by itself.
+
+use std::sync::OnceLock;
+
+use tfhe_ntt::prime64::Plan;
+
+use crate::{N, NttPoly, Poly, Q};
+
+fn plan() -> &'static Plan {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    PLAN.get_or_init(|| Plan::try_new(N, Q).expect("Q is a prime congruent to 1 modulo 2N"))
+}
+
+/// The NTT of `p`.
+pub fn forward(p: &Poly) -> NttPoly {
+    let mut out = NttPoly::zero();
+    forward_into(p, &mut out);
+    out
+}
+
+/// The NTT of `p`, without an allocation.
+pub fn forward_into(p: &Poly, out: &mut NttPoly) {
+    let values = out.values_mut();
+    values.copy_from_slice(p.as_slice());
+    plan().fwd(values);
+}
+
+/// The polynomial whose NTT is `p`.
+pub fn inverse(p: &NttPoly) -> Poly {
+    let mut out = Poly::zero();
+    inverse_into(p, &mut out);
+    out
+}
+
+/// The polynomial whose NTT is `p`, without an allocation.
+pub fn inverse_into(p: &NttPoly, out: &mut Poly) {
+    let coefficients = out.as_mut_slice();
+    coefficients.copy_from_slice(p.values());
+    // The plan's inverse leaves a factor N, which `normalize` removes.
+    plan().inv(coefficients);
+    plan().normalize(coefficients);
+}

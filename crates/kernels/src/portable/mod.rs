@@ -1,0 +1,49 @@
+//! Plain Rust: the meaning of the kernels, and what runs where nothing better does.
+
+use crate::aligned::Lanes;
+use crate::backend::Kernel;
+use crate::packed::MAX_POLYNOMIALS;
+use crate::{GROUP_BYTES, LANES, N, Q_BITS, modq};
+
+/// The portable kernel; needs no proof of anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+/// Bytes from the beginning of a group that eight 64-bit loads may touch: the last begins at byte 35.
+const WINDOW_BYTES: usize = 5 * (LANES - 1) + 8;
+
+impl Kernel for Portable {
+    fn match_group(self, packed: &[u8], query: &[Lanes], _next: &[u8]) -> [u64; LANES] {
+        // 2048 products below 2^82 sum to less than 2^93.
+        assert!(query.len() <= MAX_POLYNOMIALS);
+        let mut sums = [0u128; LANES];
+        for (c, q) in query.iter().enumerate() {
+            let window: &[u8; WINDOW_BYTES] =
+                packed[GROUP_BYTES * c..].first_chunk().expect("padding follows the last group");
+            for j in 0..LANES {
+                let word: &[u8; 8] = window[5 * j..].first_chunk().expect("the window has 8 bytes more");
+                let value = u64::from_le_bytes(*word) >> j & ((1 << Q_BITS) - 1);
+                sums[j] += u128::from(value) * u128::from(q.0[j]);
+            }
+        }
+        sums.map(modq::reduce_u128)
+    }
+
+    fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]) {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a = modq::mul(*a, *b);
+        }
+    }
+
+    fn mul_add_assign(self, sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
+        for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
+            *sum = modq::reduce_product(u128::from(*a) * u128::from(*b) + u128::from(*sum));
+        }
+    }
+
+    fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64) {
+        for (sum, a) in sum.iter_mut().zip(a) {
+            *sum = modq::reduce_product(u128::from(*a) * u128::from(c) + u128::from(*sum));
+        }
+    }
+}
