@@ -1,0 +1,7 @@
+//! The primitives against published vectors, and everything that they must refuse.
+
+mod acvp;
+mod aead;
+mod bytes;
+mod mldsa;
+mod sponge;
