@@ -27,6 +27,8 @@ mod reply;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(test)]
+mod battery;
 
 pub use backend::{Backend, detect, supported};
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! The match: one pass over resident blocks for one query.
 
 use crate::backend::{Kernel, with_kernel};
-use crate::{Backend, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery};
+use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery};
 
 /// Blocks that one pass over the query serves: the query's slice of a group is read from L1 by all but the
 /// first of them.
@@ -34,15 +34,21 @@ pub fn match_blocks(backend: Backend, blocks: &[&PackedBlock], query: &PackedQue
     });
 }
 
+/// How far ahead of the multiplications memory is asked for, in bytes; about half of an L1 cache.
+const PREFETCH_BYTES: usize = 42000;
+
 /// Groups in the outer loop, blocks inside.
 fn match_batch(kernel: impl Kernel, blocks: &[&PackedBlock], query: &PackedQuery, out: &mut [NttPoly]) {
+    let ahead = PREFETCH_BYTES.div_ceil(query.polynomials() * GROUP_BYTES);
+    let (groups_ahead, blocks_ahead) = (ahead / blocks.len(), ahead % blocks.len());
     for group in 0..GROUPS {
         let lanes = query.group(group);
         for (i, block) in blocks.iter().enumerate() {
-            let next = match blocks.get(i + 1) {
-                Some(block) => block.groups_from(group),
-                None => blocks[0].groups_from(group + 1),
+            let (wraps, next) = match blocks.get(i + blocks_ahead) {
+                Some(next) => (0, next),
+                None => (1, &blocks[i + blocks_ahead - blocks.len()]),
             };
+            let next = next.groups_from((group + groups_ahead + wraps).min(GROUPS));
             let sums = kernel.match_group(block.groups_from(group), lanes, next);
             out[i].values_mut()[group * LANES..][..LANES].copy_from_slice(&sums);
         }

@@ -1,0 +1,368 @@
+//! One battery of tests, instantiated for every backend, against definitions in wide integers.
+
+use crate::backend::{Kernel, with_kernel};
+use crate::{
+    Backend, MATCH_BATCH, MAX_POLYNOMIALS, N, NttPoly, PackedBlock, PackedQuery, Poly, Q, forward, inverse,
+    match_block, match_blocks, supported,
+};
+
+/// `SplitMix64`: the tests need variety, not secrecy, and the same values on every run.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn below_q(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % Q
+    }
+
+    pub(crate) fn poly(&mut self) -> Poly {
+        let mut p = Poly::zero();
+        p.as_mut_slice().fill_with(|| self.below_q());
+        p
+    }
+
+    fn ntt(&mut self, fill: Fill) -> NttPoly {
+        let mut p = NttPoly::zero();
+        p.values_mut().fill_with(|| match fill {
+            Fill::All(x) => x,
+            Fill::Random => self.below_q(),
+            Fill::Extremes => [0, 1, Q - 1, Q / 2, (1 << 40) - 1, 1 << 40][self.below_q() as usize % 6],
+        });
+        p
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fill {
+    All(u64),
+    Random,
+    Extremes,
+}
+
+const FILLS: [Fill; 5] = [Fill::All(0), Fill::All(1), Fill::All(Q - 1), Fill::Random, Fill::Extremes];
+
+/// Around the four chains of sums, the eight lanes, and the usual dimensions.
+const COUNTS: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 127, 128, 129, 512];
+
+/// The same polynomials packed and plain.
+struct Case {
+    packed: PackedBlock,
+    plain: Vec<NttPoly>,
+}
+
+impl Case {
+    fn block(rng: &mut Rng, count: usize, fill: Fill) -> Self {
+        let plain: Vec<_> = (0..count).map(|_| rng.ntt(fill)).collect();
+        let mut packed = PackedBlock::new(count);
+        for (c, p) in plain.iter().enumerate() {
+            packed.set(c, p);
+        }
+        Self { packed, plain }
+    }
+}
+
+fn query(rng: &mut Rng, count: usize, fill: Fill) -> (PackedQuery, Vec<NttPoly>) {
+    let plain: Vec<_> = (0..count).map(|_| rng.ntt(fill)).collect();
+    let mut packed = PackedQuery::new(count);
+    for (c, p) in plain.iter().enumerate() {
+        packed.set(c, p);
+    }
+    (packed, plain)
+}
+
+/// The definition of the match: sums of exact products, reduced by division.
+fn expected(block: &[NttPoly], query: &[NttPoly]) -> NttPoly {
+    let mut sums = vec![0u128; N];
+    for (b, q) in block.iter().zip(query) {
+        for ((sum, b), q) in sums.iter_mut().zip(b.values()).zip(q.values()) {
+            *sum += u128::from(*b) * u128::from(*q);
+        }
+    }
+    let mut out = NttPoly::zero();
+    for (o, sum) in out.values_mut().iter_mut().zip(sums) {
+        *o = (sum % u128::from(Q)) as u64;
+    }
+    out
+}
+
+fn matches_every_count(backend: Backend) {
+    let mut rng = Rng(1);
+    for count in COUNTS {
+        let fills = if count > 17 { &FILLS[2..4] } else { &FILLS[..] };
+        for &block_fill in fills {
+            for &query_fill in fills {
+                let block = Case::block(&mut rng, count, block_fill);
+                let (packed, plain) = query(&mut rng, count, query_fill);
+                let mut out = NttPoly::constant(7);
+                match_block(backend, &block.packed, &packed, &mut out);
+                assert!(
+                    out == expected(&block.plain, &plain),
+                    "{count} polynomials, {block_fill:?} by {query_fill:?}"
+                );
+            }
+        }
+    }
+}
+
+/// The lazy sums at their bound: the most polynomials, every value the largest.
+fn matches_the_largest_sums(backend: Backend) {
+    let largest = NttPoly::constant(Q - 1);
+    let mut block = PackedBlock::new(MAX_POLYNOMIALS);
+    let mut query = PackedQuery::new(MAX_POLYNOMIALS);
+    for c in 0..MAX_POLYNOMIALS {
+        block.set(c, &largest);
+        query.set(c, &largest);
+    }
+    let mut out = NttPoly::zero();
+    match_block(backend, &block, &query, &mut out);
+    // (-1)^2 each time.
+    assert!(out == NttPoly::constant(MAX_POLYNOMIALS as u64));
+}
+
+fn matches_every_batch(backend: Backend) {
+    let mut rng = Rng(2);
+    for count in [1, 5, 16] {
+        let (packed, plain) = query(&mut rng, count, Fill::Random);
+        for batch in 0..=2 * MATCH_BATCH + 1 {
+            let cases: Vec<_> = (0..batch).map(|_| Case::block(&mut rng, count, Fill::Random)).collect();
+            let blocks: Vec<_> = cases.iter().map(|case| &case.packed).collect();
+            let mut out = vec![NttPoly::constant(7); batch];
+            match_blocks(backend, &blocks, &packed, &mut out);
+            for (i, (out, case)) in out.iter().zip(&cases).enumerate() {
+                assert!(*out == expected(&case.plain, &plain), "block {i} of {batch}, {count} polynomials");
+            }
+        }
+    }
+}
+
+/// Through both domains: the kernel on NTTs gives the sum of negacyclic products.
+fn matches_in_the_coefficient_domain(backend: Backend) {
+    let mut rng = Rng(3);
+    let count = 2;
+    let (mut block, mut query) = (PackedBlock::new(count), PackedQuery::new(count));
+    let mut sum = Poly::zero();
+    for c in 0..count {
+        let (y, x) = (rng.poly(), rng.poly());
+        block.set(c, &forward(&y));
+        query.set(c, &forward(&x));
+        sum.add_assign(&negacyclic(&y, &x));
+    }
+    let mut out = NttPoly::zero();
+    match_block(backend, &block, &query, &mut out);
+    assert!(inverse(&out) == sum);
+}
+
+fn multiplies_pointwise(backend: Backend) {
+    let mut rng = Rng(4);
+    for fill in FILLS {
+        for other in FILLS {
+            let (sum, a, b) = (rng.ntt(other), rng.ntt(fill), rng.ntt(other));
+            let c = b.values()[5];
+            let at = |i: usize| {
+                (u128::from(sum.values()[i]), u128::from(a.values()[i]), u128::from(b.values()[i]))
+            };
+            let (mut product, mut added, mut scaled) = (a.clone(), sum.clone(), sum.clone());
+            with_kernel!(backend, kernel => {
+                kernel.mul_assign(product.values_mut(), b.values());
+                kernel.mul_add_assign(added.values_mut(), a.values(), b.values());
+                kernel.mul_scalar_add_assign(scaled.values_mut(), a.values(), c);
+            });
+            for i in 0..N {
+                let (s, x, y) = at(i);
+                let q = u128::from(Q);
+                assert_eq!(u128::from(product.values()[i]), x * y % q);
+                assert_eq!(u128::from(added.values()[i]), (s + x * y) % q);
+                assert_eq!(u128::from(scaled.values()[i]), (s + x * u128::from(c)) % q);
+            }
+        }
+    }
+}
+
+macro_rules! battery {
+    ($($backend:ident: $module:ident,)*) => {
+        /// Backends that the battery is instantiated for.
+        const INSTANTIATED: &[Backend] = &[$(Backend::$backend),*];
+
+        $(mod $module {
+            use super::*;
+            battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
+                matches_in_the_coefficient_domain, multiplies_pointwise,);
+        })*
+    };
+    (@checks $backend:ident: $($check:ident,)*) => {
+        $(#[test]
+        fn $check() {
+            // The only way out: `every_supported_backend_runs` answers for what is supported.
+            if Backend::$backend.is_supported() {
+                super::$check(Backend::$backend);
+            }
+        })*
+    };
+}
+
+battery! {
+    Portable: portable,
+    Avx512Ifma: avx512ifma,
+}
+
+#[test]
+fn every_supported_backend_runs() {
+    let ran: Vec<_> = INSTANTIATED.iter().copied().filter(|backend| backend.is_supported()).collect();
+    let names: Vec<_> = ran.iter().map(ToString::to_string).collect();
+    println!("backends that ran: {}", names.join(", "));
+    assert_eq!(ran, supported());
+    assert_eq!(ran.last(), Some(&crate::detect()));
+
+    // A second opinion about the CPU, lest the detection itself be wrong and leave a backend out.
+    if let Ok(info) = std::fs::read_to_string("/proc/cpuinfo")
+        && let Some(flags) = info.lines().find(|line| line.starts_with("flags"))
+    {
+        let has = |name| flags.split_whitespace().any(|flag| flag == name);
+        let needed = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512ifma"];
+        assert_eq!(needed.into_iter().all(has), ran.contains(&Backend::Avx512Ifma));
+    }
+}
+
+/// The definition of the ring's product, in N^2 steps.
+pub(crate) fn negacyclic(a: &Poly, b: &Poly) -> Poly {
+    let q = u128::from(Q);
+    let mut wide = vec![0u128; 2 * N];
+    for (i, &x) in a.as_slice().iter().enumerate() {
+        for (w, &y) in wide[i..].iter_mut().zip(b.as_slice()) {
+            *w += u128::from(x) * u128::from(y);
+        }
+    }
+    let mut out = Poly::zero();
+    for (i, o) in out.as_mut_slice().iter_mut().enumerate() {
+        *o = ((wide[i] % q + q - wide[i + N] % q) % q) as u64;
+    }
+    out
+}
+
+fn filled(x: u64) -> Poly {
+    let mut p = Poly::zero();
+    p.as_mut_slice().fill(x);
+    p
+}
+
+fn monomial(i: usize, x: u64) -> Poly {
+    let mut p = Poly::zero();
+    p.as_mut_slice()[i] = x;
+    p
+}
+
+#[test]
+fn ntt_products_are_negacyclic_products() {
+    let mut rng = Rng(5);
+    let inputs = [
+        rng.poly(),
+        rng.poly(),
+        filled(Q - 1),
+        filled(1),
+        Poly::zero(),
+        monomial(N - 1, Q - 1),
+        monomial(1, Q / 2),
+    ];
+    for (i, a) in inputs.iter().enumerate() {
+        for b in &inputs[i..] {
+            let mut product = forward(a);
+            product.mul_assign(&forward(b));
+            assert!(inverse(&product) == negacyclic(a, b));
+        }
+    }
+}
+
+#[test]
+fn ntt_goes_there_and_back_reduced() {
+    let mut rng = Rng(6);
+    for p in [rng.poly(), filled(Q - 1), filled(0), monomial(0, Q - 1), monomial(N - 1, Q - 1)] {
+        let there = forward(&p);
+        assert!(there.values().iter().all(|&x| x < Q));
+        assert!(inverse(&there) == p);
+    }
+    // Extremes in the NTT domain too.
+    for fill in FILLS {
+        let values = rng.ntt(fill);
+        let back = inverse(&values);
+        assert!(back.as_slice().iter().all(|&x| x < Q));
+        assert!(forward(&back) == values);
+    }
+}
+
+#[test]
+fn shift_multiplies_by_a_power_of_x() {
+    let p = Rng(7).poly();
+    for i in [0, 1, 2, 7, 8, N / 2, N - 1] {
+        assert!(p.shift(i) == negacyclic(&p, &monomial(i, 1)), "shift by {i}");
+    }
+    assert!(Poly::zero().shift(3) == Poly::zero());
+}
+
+#[test]
+fn constants_are_the_same_in_every_slot() {
+    for c in [0, 1, 2039, Q - 1] {
+        assert!(NttPoly::constant(c) == forward(&monomial(0, c)));
+    }
+}
+
+#[test]
+fn sums_and_differences_agree_in_both_domains() {
+    let mut rng = Rng(8);
+    let (a, b) = (rng.poly(), rng.poly());
+    let (mut sum, mut difference) = (a.clone(), a.clone());
+    sum.add_assign(&b);
+    difference.sub_assign(&b);
+    for i in 0..N {
+        assert_eq!(sum.as_slice()[i], (a.as_slice()[i] + b.as_slice()[i]) % Q);
+        assert_eq!(difference.as_slice()[i], (a.as_slice()[i] + Q - b.as_slice()[i]) % Q);
+    }
+    let (mut ntt_sum, mut ntt_difference) = (forward(&a), forward(&a));
+    ntt_sum.add_assign(&forward(&b));
+    ntt_difference.sub_assign(&forward(&b));
+    assert!(inverse(&ntt_sum) == sum && inverse(&ntt_difference) == difference);
+    assert!(sum != difference && a == a.clone());
+}
+
+#[test]
+fn packed_forms_keep_polynomials_apart() {
+    let mut rng = Rng(9);
+    for count in [1, 2, 3, 9] {
+        let block = Case::block(&mut rng, count, Fill::Extremes);
+        let (query, query_plain) = query(&mut rng, count, Fill::Extremes);
+        for changed in 0..count {
+            let addend = rng.ntt(Fill::Random);
+            let (mut new_block, mut new_query) = (block.packed.clone(), query.clone());
+            new_block.add(changed, &addend);
+            new_query.add(changed, &addend);
+            new_query.add_constant(changed, Q - 3);
+            for (c, (in_block, in_query)) in block.plain.iter().zip(&query_plain).enumerate() {
+                let (mut in_block, mut in_query) = (in_block.clone(), in_query.clone());
+                if c == changed {
+                    in_block.add_assign(&addend);
+                    in_query.add_assign(&addend);
+                    in_query.add_assign(&NttPoly::constant(Q - 3));
+                }
+                assert!(new_block.get(c) == in_block && new_query.get(c) == in_query);
+                assert!(block.packed.get(c) == block.plain[c]);
+            }
+        }
+        let padding = block.packed.bytes() - count * crate::PACKED_POLY_BYTES;
+        assert!((23..23 + 64).contains(&padding));
+        assert_eq!(block.packed.groups_from(0).as_ptr().align_offset(64), 0);
+        assert_eq!(query.bytes(), count * N * 8);
+    }
+}
+
+#[test]
+#[should_panic(expected = "polynomials of block and query")]
+fn a_query_of_another_dimension_is_refused() {
+    match_block(Backend::Portable, &PackedBlock::new(2), &PackedQuery::new(3), &mut NttPoly::zero());
+}
+
+#[test]
+fn content_stays_out_of_debug_output() {
+    assert_eq!(format!("{:?} {:?}", filled(41), NttPoly::constant(41)), "Poly(..) NttPoly(..)");
+}
