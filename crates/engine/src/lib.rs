@@ -1,1 +1,25 @@
-//! Resident galleries in packed form, passes over them, versions (copy on write). No I/O.
+//! Resident galleries: packed blocks, passes of a query over them, and the versions that mutations make.
+//!
+//! A [`Gallery`] owns one current [`Snapshot`]. A mutation is *prepared* (checked and computed, nothing visible)
+//! and then *installed*: it copies only the blocks that it changes and swaps the snapshot, so that a match in
+//! flight goes on with the gallery as it was when it began. This crate does no I/O and holds no secrets.
+
+mod block;
+mod error;
+mod gallery;
+mod index;
+mod matching;
+mod query;
+mod slots;
+mod snapshot;
+
+pub use block::{Block, BlockState, Filled};
+pub use error::Error;
+pub use gallery::{BlockUpdate, Change, Gallery, MAX_REWRITTEN_BYTES, Prepared, Removal, Write};
+pub use matching::{BlockReply, Scratch, match_all};
+pub use query::{add_deltas, prepare_query};
+pub use slots::SlotSet;
+pub use snapshot::{Located, Snapshot, StateDigests};
+
+/// The packed form of a query, as the kernels read it.
+pub use tyto_kernels::PackedQuery;

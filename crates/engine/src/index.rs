@@ -1,0 +1,69 @@
+use std::collections::HashMap;
+use tyto_scheme::Pseudonym;
+
+/// Which blocks hold templates of a subject. Nearly all subjects are in one block only, so the others have a map
+/// of their own and the large one stays small: 20 bytes an entry.
+#[derive(Default)]
+pub(crate) struct SubjectIndex {
+    first: HashMap<Pseudonym, u32>,
+    more: HashMap<Pseudonym, Vec<u32>>,
+}
+
+impl SubjectIndex {
+    /// The ordinals of the blocks, ascending.
+    pub(crate) fn blocks_of(&self, subject: Pseudonym) -> Vec<u32> {
+        let mut ordinals: Vec<u32> = self.first.get(&subject).copied().into_iter().collect();
+        ordinals.extend(self.more.get(&subject).into_iter().flatten());
+        ordinals.sort_unstable();
+        ordinals
+    }
+
+    /// Notes that block `ordinal` holds templates of `subject`.
+    pub(crate) fn add(&mut self, subject: Pseudonym, ordinal: u32) {
+        let first = *self.first.entry(subject).or_insert(ordinal);
+        if first != ordinal {
+            let more = self.more.entry(subject).or_default();
+            if !more.contains(&ordinal) {
+                more.push(ordinal);
+            }
+        }
+    }
+
+    /// Notes that block `ordinal` holds no template of `subject` any more.
+    pub(crate) fn remove(&mut self, subject: Pseudonym, ordinal: u32) {
+        let mut left = self.blocks_of(subject);
+        left.retain(|&other| other != ordinal);
+        self.first.remove(&subject);
+        self.more.remove(&subject);
+        for ordinal in left {
+            self.add(subject, ordinal);
+        }
+    }
+
+    pub(crate) fn resident_bytes(&self) -> usize {
+        // One control byte beside each bucket; the second map is too small to count.
+        self.first.capacity() * (size_of::<(Pseudonym, u32)>() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_in_several_blocks_is_found_in_each_until_it_leaves() {
+        let (alice, bob) = (Pseudonym([1; 16]), Pseudonym([2; 16]));
+        let mut index = SubjectIndex::default();
+        for ordinal in [3, 1, 3, 7] {
+            index.add(alice, ordinal);
+        }
+        index.add(bob, 2);
+        assert_eq!(index.blocks_of(alice), [1, 3, 7]);
+        index.remove(alice, 3);
+        assert_eq!(index.blocks_of(alice), [1, 7]);
+        index.remove(alice, 1);
+        index.remove(alice, 7);
+        assert!(index.blocks_of(alice).is_empty());
+        assert_eq!(index.blocks_of(bob), [2]);
+    }
+}

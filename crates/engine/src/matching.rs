@@ -1,0 +1,140 @@
+use crate::block::Block;
+use crate::snapshot::Snapshot;
+use std::num::NonZeroUsize;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use tyto_kernels::{
+    MATCH_BATCH, NttPoly, PackedBlock, PackedQuery, Poly, detect, inverse_into, match_blocks,
+};
+use tyto_scheme::{Layout, reply};
+
+/// The answer of one block to an identification.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BlockReply {
+    /// Which block of the snapshot.
+    pub ordinal: usize,
+    /// One coefficient per slot, packed as [`reply::pack`] does.
+    pub packed: Vec<u8>,
+}
+
+/// Compares a query with every block of a snapshot and gives the replies to `sink`, batch by batch in the order
+/// of the blocks, the first of them long before the last block is read. A `sink` that breaks ends the pass.
+///
+/// The calling thread works too; `threads - 1` more are started, each with a contiguous part of the blocks.
+/// Their replies wait in memory for their turn (at most 2 bytes a slot).
+///
+/// # Panics
+/// If the query does not have the layout's number of polynomials.
+pub fn match_all(
+    snapshot: &Snapshot,
+    query: &PackedQuery,
+    threads: NonZeroUsize,
+    mut sink: impl FnMut(Vec<BlockReply>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut parts = parts(snapshot.blocks().len(), threads.get()).into_iter();
+    let Some(first) = parts.next() else { return ControlFlow::Continue(()) };
+    let stopped = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts
+            .map(|part| {
+                let (sender, replies) = mpsc::channel();
+                scope.spawn(move || {
+                    match_part(snapshot, part, query, |batch| match sender.send(batch) {
+                        Ok(()) if !stopped.load(Ordering::Relaxed) => ControlFlow::Continue(()),
+                        _ => ControlFlow::Break(()),
+                    })
+                });
+                replies
+            })
+            .collect();
+        let mut give = |batch| {
+            let flow = sink(batch);
+            stopped.fetch_or(flow.is_break(), Ordering::Relaxed);
+            flow
+        };
+        match_part(snapshot, first, query, &mut give)?;
+        others.into_iter().flatten().try_for_each(give)
+    })
+}
+
+/// Contiguous parts of `blocks` blocks, whole batches each except the last; none is empty.
+fn parts(blocks: usize, threads: usize) -> Vec<Range<usize>> {
+    let part = blocks.div_ceil(MATCH_BATCH).div_ceil(threads).max(1) * MATCH_BATCH;
+    (0..blocks).step_by(part).map(|start| start..(start + part).min(blocks)).collect()
+}
+
+fn match_part(
+    snapshot: &Snapshot,
+    part: Range<usize>,
+    query: &PackedQuery,
+    mut sink: impl FnMut(Vec<BlockReply>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let layout = snapshot.layout();
+    let backend = detect();
+    let mut products = vec![NttPoly::zero(); MATCH_BATCH.min(part.len())];
+    let mut r = Poly::zero();
+    for start in part.clone().step_by(MATCH_BATCH) {
+        let blocks = &snapshot.blocks()[start..part.end.min(start + MATCH_BATCH)];
+        let packed: Vec<&PackedBlock> = blocks.iter().map(|block| block.packed()).collect();
+        let products = &mut products[..blocks.len()];
+        match_blocks(backend, &packed, query, products);
+        let reply = |(product, ordinal): (&mut NttPoly, usize)| {
+            inverse_into(product, &mut r);
+            BlockReply { ordinal, packed: reply::pack(layout, &reply::compress(layout, &r)) }
+        };
+        sink(products.iter_mut().zip(start..).map(reply).collect())?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// Memory that verifications reuse: one product and its inverse.
+#[derive(Default)]
+pub struct Scratch {
+    product: NttPoly,
+    r: Poly,
+}
+
+impl Scratch {
+    /// Fresh memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Compares `queries` with one block and gives, for each query, the compressed coefficient of each of `slots`.
+    ///
+    /// # Panics
+    /// If a query does not have the layout's number of polynomials, or a slot is past the end of the block.
+    pub fn match_slots(
+        &mut self,
+        layout: &Layout,
+        block: &Arc<Block>,
+        queries: &[PackedQuery],
+        slots: &[u16],
+    ) -> Vec<Vec<u16>> {
+        let one = |query: &PackedQuery| {
+            match_blocks(detect(), &[block.packed()], query, std::slice::from_mut(&mut self.product));
+            inverse_into(&self.product, &mut self.r);
+            let coefficients = reply::compress(layout, &self.r);
+            slots.iter().map(|&slot| coefficients[usize::from(slot)]).collect()
+        };
+        queries.iter().map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_every_block_once_in_order() {
+        for blocks in [0, 1, 7, 8, 9, 16, 17, 100, 489] {
+            for threads in [1, 2, 3, 7, 64] {
+                let parts = parts(blocks, threads);
+                assert!(parts.len() <= threads && parts.iter().all(|part| !part.is_empty()));
+                assert_eq!(parts.into_iter().flatten().collect::<Vec<_>>(), (0..blocks).collect::<Vec<_>>());
+            }
+        }
+    }
+}
