@@ -1,0 +1,9 @@
+//! Attestations from the outside: what is accepted, what is refused and why, and the golden files.
+
+mod broken;
+mod golden;
+mod key_list;
+mod properties;
+mod raw;
+mod round_trip;
+mod sample;

@@ -1,0 +1,162 @@
+//! The key, the statements and the contents that the tests and the golden files share.
+
+use tyto_attest::digest::{DigestKind, blocks_root, salted};
+use tyto_attest::{AttestationFile, CONTENT_TYPE, Operation, Statement, TrustedKeys};
+use tyto_pqc::mldsa::SigningKey;
+
+use crate::raw;
+
+pub(crate) const SALT: [u8; 32] = *b"a salt of thirty-two plain bytes";
+pub(crate) const REQUEST: &[u8] = b"example request";
+pub(crate) const RESULT: &[u8] = &[0xc3; 300];
+pub(crate) const GALLERY_STATE: &[u8] = b"example gallery state";
+pub(crate) const RECORDS: &[u8] = b"example block records";
+
+pub(crate) const BLOCKS: [([u8; 16], u64); 5] =
+    [([0xb1; 16], 3), ([0xb2; 16], 1), ([0xb3; 16], 1), ([0xb4; 16], 0xffff_ffff_ff), ([0xb5; 16], 7)];
+
+/// The key with the seed 00 01 02 .. 1f. Everyone knows it: for vectors only.
+pub(crate) fn signing_key() -> SigningKey {
+    key_with_seed(std::array::from_fn(|i| i as u8))
+}
+
+/// A key that no list of the tests trusts.
+pub(crate) fn untrusted_key() -> SigningKey {
+    key_with_seed([0xee; 32])
+}
+
+fn key_with_seed(seed: [u8; 32]) -> SigningKey {
+    // PKCS#8 with the seed alternative of RFC 9881 section 6, up to the seed.
+    const HEADER: [u8; 22] = [
+        0x30, 0x34, 0x02, 0x01, 0x00, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03,
+        0x12, 0x04, 0x22, 0x80, 0x20,
+    ];
+    SigningKey::from_pkcs8(&[&HEADER[..], &seed].concat()).unwrap()
+}
+
+pub(crate) fn trusted_keys() -> TrustedKeys {
+    [signing_key().verifying_key().clone()].into_iter().collect()
+}
+
+/// A statement in which every field is present, with integers of each encoded length.
+pub(crate) fn statement() -> Statement {
+    Statement {
+        issuer: "tytod.example".into(),
+        issued_at_unix_ms: 1_790_000_000_123,
+        audience: "border-control.example".into(),
+        nonce: [0x4e; 32],
+        principal: Some("kiosk-7 (Zürich)".into()),
+        operation: Operation::Identify,
+        parameter_set: 1,
+        gallery_id: *b"gallery-example!",
+        mask_epoch: 70_000,
+        manifest_version: 300,
+        blocks_root: blocks_root(&BLOCKS),
+        blocks_matched: 5,
+        blocks_total: 5,
+        ticket_id: Some([0x71; 16]),
+        request_digest: salted(DigestKind::Request, &SALT, REQUEST),
+        gallery_state_digest: salted(DigestKind::GalleryState, &SALT, GALLERY_STATE),
+        records_digest: salted(DigestKind::Records, &SALT, RECORDS),
+        result_digest: salted(DigestKind::Result, &SALT, RESULT),
+        reply_bits: 14,
+        software_version: "tytod 0.1.0".into(),
+        build_digest: Some("sha256:0f1e2d3c".into()),
+    }
+}
+
+/// A statement with everything absent that may be, and extreme numbers and texts.
+pub(crate) fn sparse_statement() -> Statement {
+    Statement {
+        issuer: String::new(),
+        issued_at_unix_ms: u64::MAX,
+        audience: "a".repeat(256),
+        principal: None,
+        operation: Operation::Verify,
+        parameter_set: u16::MAX,
+        mask_epoch: u32::MAX,
+        manifest_version: 0,
+        blocks_root: blocks_root(&[]),
+        blocks_matched: 0,
+        blocks_total: u64::MAX,
+        ticket_id: None,
+        reply_bits: 255,
+        build_digest: None,
+        ..statement()
+    }
+}
+
+/// The entries of the map that encodes [`statement`], written by hand.
+pub(crate) fn entries() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let s = statement();
+    let values = vec![
+        raw::uint(1),
+        raw::text("tytod.example"),
+        raw::uint(1_790_000_000_123),
+        raw::text("border-control.example"),
+        raw::bytes(&[0x4e; 32]),
+        raw::text("kiosk-7 (Zürich)"),
+        raw::text("identify"),
+        raw::uint(1),
+        raw::bytes(b"gallery-example!"),
+        raw::uint(70_000),
+        raw::uint(300),
+        raw::bytes(&s.blocks_root),
+        raw::uint(5),
+        raw::uint(5),
+        raw::bytes(&[0x71; 16]),
+        raw::bytes(&s.request_digest),
+        raw::bytes(&s.gallery_state_digest),
+        raw::bytes(&s.records_digest),
+        raw::bytes(&s.result_digest),
+        raw::uint(14),
+        raw::text("tytod 0.1.0"),
+        raw::text("sha256:0f1e2d3c"),
+        raw::null(),
+        raw::null(),
+    ];
+    (1..).map(raw::uint).zip(values).collect()
+}
+
+/// The entries of the protected header, written by hand.
+pub(crate) fn protected_entries() -> Vec<(Vec<u8>, Vec<u8>)> {
+    vec![
+        (raw::uint(1), raw::negative(-49)),
+        (raw::uint(4), raw::bytes(&signing_key().verifying_key().key_id())),
+        (raw::uint(16), raw::text(CONTENT_TYPE)),
+    ]
+}
+
+/// `Sig_structure`, written by hand: the bytes that are signed.
+pub(crate) fn to_sign(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+    raw::array(&[raw::text("Signature1"), raw::bytes(protected), raw::bytes(&[]), raw::bytes(payload)])
+}
+
+/// Signs any bytes as payload under any protected header.
+pub(crate) fn sign_raw(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+    let signature = signing_key().sign(&to_sign(protected, payload)).unwrap();
+    envelope(&raw::bytes(protected), &raw::map(&[]), &raw::bytes(payload), &raw::bytes(&signature))
+}
+
+/// `COSE_Sign1` of four encoded items.
+pub(crate) fn envelope(protected: &[u8], unprotected: &[u8], payload: &[u8], signature: &[u8]) -> Vec<u8> {
+    raw::tag(18, &raw::array(&[protected, unprotected, payload, signature].map(<[u8]>::to_vec)))
+}
+
+pub(crate) fn file() -> AttestationFile {
+    AttestationFile {
+        attestation: tyto_attest::sign(&statement(), &signing_key()).unwrap(),
+        salt: SALT,
+        request: Some(REQUEST.to_vec()),
+        result: Some(RESULT.to_vec()),
+    }
+}
+
+/// Every copy of `bytes` in which one bit is flipped.
+pub(crate) fn bit_flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    (0..8 * bytes.len()).map(|bit| {
+        let mut flipped = bytes.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    })
+}
