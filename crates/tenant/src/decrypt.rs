@@ -1,0 +1,250 @@
+//! Decryption, and the checks without which no score leaves this crate.
+//!
+//! A score is decrypted only from a reply that was claimed by the [`BlockView`] of exactly its block and version, and
+//! only once per query and block: both are matters of types and of the query's own bookkeeping.
+
+use crate::Error;
+use crate::derive::GalleryKeys;
+use crate::gallery::Gallery;
+use crate::probe::{Identification, Mode, QuerySecret, TicketUse, Verification};
+use crate::record::Record;
+use crate::sample::reduce_p;
+use crate::template::Template;
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+use tyto_kernels::{NttPoly, Poly, Q, forward, inverse, modq};
+use tyto_scheme::params::{T, centre_t, reduce_t};
+use tyto_scheme::{BlockId, Layout, reply};
+use zeroize::Zeroizing;
+
+/// The factor that multiplying by `t^-1 mod q` leaves on the decoded value, `-q mod t`.
+const DECODE_FACTOR: i32 = (T - Q % T) as i32;
+
+/// A block's record made ready to decrypt replies of that block at that version.
+pub struct BlockView {
+    record: Record,
+    hint: NttPoly,
+    secrets: Arc<BlockSecrets>,
+}
+
+/// What derives from the block id alone and so outlives versions.
+struct BlockSecrets {
+    s: Zeroizing<NttPoly>,
+    lambdas: Zeroizing<Vec<u64>>,
+}
+
+impl BlockView {
+    /// Derives the block's secrets and transforms its hint: some tens of microseconds, 48 KB at stride 1.
+    pub fn new(gallery: &Gallery, record: Record) -> Self {
+        let seed = GalleryKeys::block_seed(&gallery.keys, record.block());
+        let secrets = BlockSecrets { s: seed.secret(), lambdas: seed.lambdas(gallery.layout()) };
+        Self { hint: forward(&record.hint), record, secrets: Arc::new(secrets) }
+    }
+
+    /// The view of another version of the same block.
+    ///
+    /// # Panics
+    /// If the record is another block's.
+    #[must_use]
+    pub fn at(&self, record: Record) -> Self {
+        assert_eq!(self.record.block(), record.block(), "a view follows one block");
+        Self { hint: forward(&record.hint), record, secrets: Arc::clone(&self.secrets) }
+    }
+
+    /// The record.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Claims a whole block's reply for this view.
+    ///
+    /// # Errors
+    /// [`Error::Version`] if it is of another block or version; [`Error::Scheme`] if its length is wrong.
+    pub fn claim_block(
+        &self,
+        layout: &Layout,
+        block: BlockId,
+        version: u64,
+        packed: &[u8],
+    ) -> Result<BlockReply<'_>, Error> {
+        self.check_version(block, version)?;
+        Ok(BlockReply { view: self, coefficients: reply::unpack(layout, packed)? })
+    }
+
+    /// Claims single slots' replies (slot, coefficient, check coefficient) for this view.
+    ///
+    /// # Errors
+    /// [`Error::Version`]; [`Error::NotEnrolled`] if the record does not list a slot as filled.
+    pub fn claim_slots(
+        &self,
+        block: BlockId,
+        version: u64,
+        replies: Vec<(u16, [u16; 2])>,
+    ) -> Result<SlotReplies<'_>, Error> {
+        self.check_version(block, version)?;
+        match replies.iter().find(|(slot, _)| !self.record.is_filled(*slot)) {
+            Some(&(slot, _)) => Err(Error::NotEnrolled { block, slot }),
+            None => Ok(SlotReplies { view: self, replies }),
+        }
+    }
+
+    fn check_version(&self, block: BlockId, version: u64) -> Result<(), Error> {
+        let record = self.record.version();
+        if block == self.record.block() && version == record {
+            Ok(())
+        } else {
+            Err(Error::Version { block, reply: version, record })
+        }
+    }
+}
+
+impl std::fmt::Debug for BlockView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlockView({:?}, [redacted])", self.record)
+    }
+}
+
+/// A reply for a whole block, claimed by the view that can decrypt it.
+#[derive(Debug)]
+pub struct BlockReply<'a> {
+    view: &'a BlockView,
+    coefficients: Vec<u16>,
+}
+
+/// Replies for single slots of a block, claimed by the view that can decrypt them.
+#[derive(Debug)]
+pub struct SlotReplies<'a> {
+    view: &'a BlockView,
+    replies: Vec<(u16, [u16; 2])>,
+}
+
+/// A query that was sent and waits for its answers. Wiped on drop.
+pub struct Pending<M: Mode> {
+    x: Template,
+    sides: Vec<Side>,
+    rho: Option<u16>,
+    expected_use: Option<TicketUse>,
+    answered: Mutex<HashSet<BlockId>>,
+    mode: PhantomData<M>,
+}
+
+/// What decrypting a reply needs of one query: `s'` and `u - s' * w`.
+struct Side {
+    s: Zeroizing<NttPoly>,
+    m: Zeroizing<NttPoly>,
+}
+
+impl Side {
+    /// `s_B * (u - s' * w) + s' * h`: what a reply differs by from the noisy scores.
+    fn blind(&self, view: &BlockView) -> Zeroizing<Poly> {
+        let mut sum = Zeroizing::new(NttPoly::zero());
+        sum.mul_add_assign(&view.secrets.s, &self.m);
+        sum.mul_add_assign(&self.s, &view.hint);
+        Zeroizing::new(inverse(&sum))
+    }
+}
+
+impl<M: Mode> Pending<M> {
+    pub(crate) fn new(
+        gallery: &Gallery,
+        x: Template,
+        secrets: Vec<QuerySecret>,
+        rho: Option<u16>,
+        expected_use: Option<TicketUse>,
+    ) -> Self {
+        let side = |secret: QuerySecret| {
+            let mut product = Zeroizing::new(gallery.w.clone());
+            product.mul_assign(&secret.s);
+            let mut m = Zeroizing::new(secret.u);
+            m.sub_assign(&product);
+            Side { s: secret.s, m }
+        };
+        let sides = secrets.into_iter().map(side).collect();
+        Self { x, sides, rho, expected_use, answered: Mutex::default(), mode: PhantomData }
+    }
+
+    /// Checks that the server computed on the ticket use that was made, before anything is decrypted.
+    ///
+    /// # Errors
+    /// [`Error::TicketTag`].
+    pub fn check_echo(&self, echoed: Option<&TicketUse>) -> Result<(), Error> {
+        match (&self.expected_use, echoed) {
+            (expected, echoed) if expected.as_ref() == echoed => Ok(()),
+            (Some(used), _) | (None, Some(used)) => Err(Error::TicketTag(used.ticket)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// One decryption per query and block, ever.
+    fn answer_once(&self, block: BlockId) -> Result<(), Error> {
+        let fresh = self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(block);
+        if fresh { Ok(()) } else { Err(Error::AnsweredTwice(block)) }
+    }
+}
+
+impl<M: Mode> std::fmt::Debug for Pending<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending([redacted])")
+    }
+}
+
+impl Pending<Identification> {
+    /// Decrypts a whole block's reply: the scores of its filled slots, in order of slot.
+    ///
+    /// # Errors
+    /// [`Error::CheckVector`] if `sum lambda_i * score_i != <v, x> mod P`: no score of the block is then given out.
+    pub fn decrypt(&self, gallery: &Gallery, reply: BlockReply<'_>) -> Result<Vec<(u16, i32)>, Error> {
+        let (view, layout) = (reply.view, gallery.layout());
+        self.answer_once(view.record.block())?;
+        let blind = self.sides[0].blind(view);
+        let mut scores = Vec::with_capacity(view.record.filled_count() as usize);
+        let mut weighed = 0_i128;
+        for (slot, &coefficient) in reply.coefficients.iter().enumerate() {
+            if view.record.is_filled(slot as u16) {
+                let score = decode(layout, coefficient, blind.as_slice()[slot * layout.stride()]);
+                weighed += i128::from(view.secrets.lambdas[slot]) * i128::from(score);
+                scores.push((slot as u16, score));
+            }
+        }
+        let terms = view.record.check.iter().zip(self.x.values());
+        let expected: i128 = terms.map(|(&v, &x)| i128::from(v) * i128::from(x)).sum();
+        if reduce_p(weighed) == reduce_p(expected) {
+            Ok(scores)
+        } else {
+            Err(Error::CheckVector(view.record.block()))
+        }
+    }
+}
+
+impl Pending<Verification> {
+    /// Decrypts the replies of some slots of one block, in their order.
+    ///
+    /// # Errors
+    /// [`Error::CheckQuery`] if a score of the second query is not rho times that of the first.
+    pub fn decrypt(&self, gallery: &Gallery, reply: &SlotReplies<'_>) -> Result<Vec<(u16, i32)>, Error> {
+        let (view, layout) = (reply.view, gallery.layout());
+        self.answer_once(view.record.block())?;
+        let blinds: Vec<_> = self.sides.iter().map(|side| side.blind(view)).collect();
+        let rho = i32::from(self.rho.expect("a verification has its rho"));
+        let decrypt_slot = |&(slot, coefficients): &(u16, [u16; 2])| {
+            let index = usize::from(slot) * layout.stride();
+            let [score, check] = [0, 1].map(|j| decode(layout, coefficients[j], blinds[j].as_slice()[index]));
+            if reduce_t(score * rho) == reduce_t(check) {
+                Ok((slot, score))
+            } else {
+                Err(Error::CheckQuery { block: view.record.block(), slot })
+            }
+        };
+        reply.replies.iter().map(decrypt_slot).collect()
+    }
+}
+
+/// The score in a reply coefficient, given what blinds it. The noise bound says that the fraction rounded away is
+/// far from one half; `f64` adds 2^-40 to it.
+fn decode(layout: &Layout, coefficient: u16, blind: u64) -> i32 {
+    let scaled = modq::mul(blind, reply::t_inverse());
+    let top = f64::from(coefficient) / f64::from(1_u32 << layout.reply_bits());
+    let steps = ((top - scaled as f64 / Q as f64) * T as f64).round_ties_even() as i32;
+    centre_t(reduce_t(steps * DECODE_FACTOR))
+}

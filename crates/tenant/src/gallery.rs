@@ -1,0 +1,192 @@
+//! A gallery as its tenant sees it.
+
+use crate::Error;
+use crate::derive::GalleryKeys;
+use crate::key::TenantKey;
+use crate::manifest::Manifest;
+use crate::sealed::{self, Reader};
+use crate::slotmap::SubjectId;
+use crate::template::Quantiser;
+use tyto_kernels::{NttPoly, Poly};
+use tyto_pqc::random;
+use tyto_scheme::{GalleryId, GalleryParameters, Layout, Masks, Pseudonym};
+
+pub use crate::template::Metric;
+
+/// Longest gallery name, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+
+const DESCRIPTOR: &str = "gallery descriptor";
+const DESCRIPTOR_LABEL: &str = "tyto/v1/descriptor";
+
+/// A gallery opened with the tenant key: its keys, its masks, its name and metric. Costs some megabytes and
+/// milliseconds to make; share it.
+pub struct Gallery {
+    parameters: GalleryParameters,
+    context: [u8; tyto_scheme::mask::CONTEXT_BYTES],
+    name: String,
+    quantiser: Quantiser,
+    pub(crate) keys: GalleryKeys,
+    pub(crate) masks: Masks,
+    /// `w = sum a_c * A_c`.
+    pub(crate) w: NttPoly,
+}
+
+/// What the server is told to create a gallery.
+#[derive(Debug)]
+pub struct NewGallery {
+    /// The public parameters.
+    pub parameters: GalleryParameters,
+    /// Name and metric, sealed.
+    pub sealed_descriptor: Vec<u8>,
+    /// The empty manifest, version 1, sealed.
+    pub sealed_manifest: Vec<u8>,
+}
+
+impl Gallery {
+    /// Makes a gallery with a fresh random id.
+    ///
+    /// # Errors
+    /// [`Error::NameLength`], [`Error::MaximumNorm`], or no OS randomness.
+    pub fn create(
+        key: &TenantKey,
+        name: &str,
+        layout: Layout,
+        metric: Metric,
+    ) -> Result<(Self, NewGallery), Error> {
+        Self::create_with_id(key, GalleryId(random::bytes()?), name, layout, metric)
+    }
+
+    pub(crate) fn create_with_id(
+        key: &TenantKey,
+        gallery: GalleryId,
+        name: &str,
+        layout: Layout,
+        metric: Metric,
+    ) -> Result<(Self, NewGallery), Error> {
+        let parameters = GalleryParameters { gallery, layout, mask_epoch: 0, key: key.id() };
+        let gallery = Self::assemble(key, parameters, name.to_owned(), metric)?;
+        let new = NewGallery {
+            parameters,
+            sealed_descriptor: gallery.seal_descriptor()?,
+            sealed_manifest: Manifest::empty().seal(&gallery)?,
+        };
+        Ok((gallery, new))
+    }
+
+    /// Opens a gallery that the server described.
+    ///
+    /// # Errors
+    /// [`Error::OtherKey`], or [`Error::Sealed`] if the descriptor was not made with this key for these parameters.
+    pub fn open(
+        key: &TenantKey,
+        parameters: GalleryParameters,
+        sealed_descriptor: &[u8],
+    ) -> Result<Self, Error> {
+        let (name, metric) = Self::peek(key, &parameters, sealed_descriptor)?;
+        Self::assemble(key, parameters, name, metric)
+    }
+
+    /// Opens a descriptor alone, without expanding masks: name and metric.
+    ///
+    /// # Errors
+    /// As [`Gallery::open`].
+    pub fn peek(
+        key: &TenantKey,
+        parameters: &GalleryParameters,
+        sealed_descriptor: &[u8],
+    ) -> Result<(String, Metric), Error> {
+        if parameters.key != key.id() {
+            return Err(Error::OtherKey);
+        }
+        let keys = GalleryKeys::derive(key, parameters)?;
+        let context = parameters.context();
+        let plain =
+            sealed::open(&keys.descriptor, DESCRIPTOR, DESCRIPTOR_LABEL, &[&context], sealed_descriptor)?;
+        let mut reader = Reader::new(DESCRIPTOR, 1, &plain)?;
+        let [kind] = reader.array()?;
+        let max_norm = f64::from_bits(reader.u64()?);
+        let [length] = reader.array()?;
+        let name = String::from_utf8(reader.bytes(usize::from(length))?.to_vec());
+        reader.end()?;
+        let unknown = Error::SealedVersion { object: DESCRIPTOR };
+        match (kind, name) {
+            (1, Ok(name)) => Ok((name, Metric::Cosine)),
+            (2, Ok(name)) => Ok((name, Metric::InnerProduct { max_norm })),
+            _ => Err(unknown),
+        }
+    }
+
+    fn assemble(
+        key: &TenantKey,
+        parameters: GalleryParameters,
+        name: String,
+        metric: Metric,
+    ) -> Result<Self, Error> {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(Error::NameLength { found: name.len(), max: MAX_NAME_BYTES });
+        }
+        let quantiser = Quantiser::new(metric, parameters.layout.dimension())?;
+        let masks = Masks::expand(&parameters);
+        let mut w = NttPoly::zero();
+        for (a, big_a) in masks.gallery.iter().zip(&masks.query) {
+            w.mul_add_assign(a, big_a);
+        }
+        let keys = GalleryKeys::derive(key, &parameters)?;
+        Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w })
+    }
+
+    /// `version 1 || metric u8 || maximum norm f64 || name length u8 || name`.
+    fn seal_descriptor(&self) -> Result<Vec<u8>, Error> {
+        let (kind, max_norm) = match self.quantiser.metric() {
+            Metric::Cosine => (1, 0.0),
+            Metric::InnerProduct { max_norm } => (2, max_norm),
+        };
+        let mut plain = vec![1, kind];
+        plain.extend_from_slice(&max_norm.to_le_bytes());
+        plain.push(self.name.len() as u8);
+        plain.extend_from_slice(self.name.as_bytes());
+        sealed::seal(&self.keys.descriptor, DESCRIPTOR_LABEL, &[&self.context], &plain)
+    }
+
+    /// The public parameters.
+    pub fn parameters(&self) -> &GalleryParameters {
+        &self.parameters
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &Layout {
+        &self.parameters.layout
+    }
+
+    /// The name that the tenant gave it; the server never sees it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What turns vectors into templates of this gallery.
+    pub fn quantiser(&self) -> &Quantiser {
+        &self.quantiser
+    }
+
+    /// What the server knows a subject by.
+    pub fn pseudonym(&self, subject: &SubjectId) -> Pseudonym {
+        Pseudonym(self.keys.pseudonym(subject.as_bytes()))
+    }
+
+    /// Bytes that bind derivations and seals to this gallery.
+    pub(crate) fn context(&self) -> &[u8] {
+        &self.context
+    }
+
+    /// `polynomials` zero polynomials, one per chunk.
+    pub(crate) fn zero_polynomials(&self) -> Vec<Poly> {
+        (0..self.layout().chunks()).map(|_| Poly::zero()).collect()
+    }
+}
+
+impl std::fmt::Debug for Gallery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gallery").field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
