@@ -73,6 +73,9 @@ pub(crate) trait Kernel: Copy {
 
     /// `sum += a * c`, pointwise.
     fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64);
+
+    /// `reply::round` for every coefficient, with `bits` at most `MAX_REPLY_BITS`.
+    fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]);
 }
 
 /// Evaluates an expression with the kernel of a backend.

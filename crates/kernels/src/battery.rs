@@ -1,9 +1,10 @@
 //! One battery of tests, instantiated for every backend, against definitions in wide integers.
 
 use crate::backend::{Kernel, with_kernel};
+use crate::reply::MAX_REPLY_BITS;
 use crate::{
-    Backend, MATCH_BATCH, MAX_POLYNOMIALS, N, NttPoly, PackedBlock, PackedQuery, Poly, Q, forward, inverse,
-    match_block, match_blocks, supported,
+    Backend, LANES, MATCH_BATCH, MAX_POLYNOMIALS, N, NttPoly, PackedBlock, PackedQuery, Poly, Q, forward,
+    inverse, match_block, match_blocks, modq, supported,
 };
 
 /// `SplitMix64`: the tests need variety, not secrecy, and the same values on every run.
@@ -44,8 +45,8 @@ enum Fill {
 
 const FILLS: [Fill; 5] = [Fill::All(0), Fill::All(1), Fill::All(Q - 1), Fill::Random, Fill::Extremes];
 
-/// Around the four chains of sums, the eight lanes, and the usual dimensions.
-const COUNTS: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 127, 128, 129, 512];
+/// Around the four chains of sums, the eight lanes, the tiles of 256, and the usual dimensions.
+const COUNTS: [usize; 18] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 127, 128, 129, 255, 256, 257, 513];
 
 /// The same polynomials packed and plain.
 struct Case {
@@ -107,7 +108,7 @@ fn matches_every_count(backend: Backend) {
     }
 }
 
-/// The lazy sums at their bound: the most polynomials, every value the largest.
+/// The lazy sums at their bound: the most terms in one go, every value the largest.
 fn matches_the_largest_sums(backend: Backend) {
     let largest = NttPoly::constant(Q - 1);
     let mut block = PackedBlock::new(MAX_POLYNOMIALS);
@@ -116,17 +117,22 @@ fn matches_the_largest_sums(backend: Backend) {
         block.set(c, &largest);
         query.set(c, &largest);
     }
+    // (-1)^2 each time.
+    let sums = with_kernel!(backend, kernel => {
+        let bytes = block.bytes_from(3, 0);
+        kernel.match_group(bytes, query.row(3, 0, MAX_POLYNOMIALS), bytes)
+    });
+    assert_eq!(sums, [MAX_POLYNOMIALS as u64; LANES]);
     let mut out = NttPoly::zero();
     match_block(backend, &block, &query, &mut out);
-    // (-1)^2 each time.
     assert!(out == NttPoly::constant(MAX_POLYNOMIALS as u64));
 }
 
 fn matches_every_batch(backend: Backend) {
     let mut rng = Rng(2);
-    for count in [1, 5, 16] {
+    for count in [1, 5, 16, 300] {
         let (packed, plain) = query(&mut rng, count, Fill::Random);
-        for batch in 0..=2 * MATCH_BATCH + 1 {
+        for batch in if count > 16 { 8..=9 } else { 0..=2 * MATCH_BATCH + 1 } {
             let cases: Vec<_> = (0..batch).map(|_| Case::block(&mut rng, count, Fill::Random)).collect();
             let blocks: Vec<_> = cases.iter().map(|case| &case.packed).collect();
             let mut out = vec![NttPoly::constant(7); batch];
@@ -181,6 +187,33 @@ fn multiplies_pointwise(backend: Backend) {
     }
 }
 
+/// Every width, around every boundary that the rounding has at that width.
+fn rounds_replies(backend: Backend) {
+    let mut rng = Rng(10);
+    for bits in 1..=MAX_REPLY_BITS {
+        for t_inv in [1, Q - 1, modq::inv(2039), 0] {
+            let mut r = rng.poly();
+            if t_inv == 1 {
+                for (i, x) in r.as_mut_slice().iter_mut().enumerate() {
+                    // Around (step + 1/2) * Q / 2^bits, where the reply goes from `step` to `step + 1`, for
+                    // the lowest steps and the highest.
+                    let low = i as u128 / 8 % (1 << bits);
+                    let step = if i % 2 == 0 { low } else { (1 << bits) - 1 - low };
+                    let boundary = ((2 * step + 1) * u128::from(Q)) >> (bits + 1);
+                    *x = (boundary as u64 + i as u64 / 2 % 4).saturating_sub(1).min(Q - 1);
+                }
+            }
+            let mut out = [0xAAAA; N];
+            with_kernel!(backend, kernel => kernel.round_reply(r.as_slice(), bits, t_inv, &mut out));
+            for (found, &x) in out.iter().zip(r.as_slice()) {
+                let scaled = u128::from(x) * u128::from(t_inv) % u128::from(Q);
+                let expected = ((scaled << bits) + u128::from(Q / 2)) / u128::from(Q) % (1 << bits);
+                assert_eq!(u128::from(*found), expected, "{x} times {t_inv} at {bits} bits");
+            }
+        }
+    }
+}
+
 macro_rules! battery {
     ($($backend:ident: $module:ident,)*) => {
         /// Backends that the battery is instantiated for.
@@ -189,7 +222,7 @@ macro_rules! battery {
         $(mod $module {
             use super::*;
             battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
-                matches_in_the_coefficient_domain, multiplies_pointwise,);
+                matches_in_the_coefficient_domain, multiplies_pointwise, rounds_replies,);
         })*
     };
     (@checks $backend:ident: $($check:ident,)*) => {
@@ -351,7 +384,7 @@ fn packed_forms_keep_polynomials_apart() {
         }
         let padding = block.packed.bytes() - count * crate::PACKED_POLY_BYTES;
         assert!((23..23 + 64).contains(&padding));
-        assert_eq!(block.packed.groups_from(0).as_ptr().align_offset(64), 0);
+        assert_eq!(block.packed.bytes_from(0, 0).as_ptr().align_offset(64), 0);
         assert_eq!(query.bytes(), count * N * 8);
     }
 }

@@ -1,7 +1,7 @@
 //! The match: one pass over resident blocks for one query.
 
 use crate::backend::{Kernel, with_kernel};
-use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery};
+use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery, modq};
 
 /// Blocks that one pass over the query serves: the query's slice of a group is read from L1 by all but the
 /// first of them.
@@ -34,23 +34,40 @@ pub fn match_blocks(backend: Backend, blocks: &[&PackedBlock], query: &PackedQue
     });
 }
 
-/// How far ahead of the multiplications memory is asked for, in bytes; about half of an L1 cache.
-const PREFETCH_BYTES: usize = 42000;
+/// Polynomials that are multiplied in one go: their slice of the query (16 KiB) stays in the L1 cache while the
+/// blocks of a batch pass by, whatever the dimension.
+const TILE: usize = 256;
 
-/// Groups in the outer loop, blocks inside.
+/// How far ahead of the multiplications memory is asked for, in bytes.
+const PREFETCH_BYTES: usize = 12_000;
+
+/// Groups and tiles in the outer loop, blocks inside.
 fn match_batch(kernel: impl Kernel, blocks: &[&PackedBlock], query: &PackedQuery, out: &mut [NttPoly]) {
-    let ahead = PREFETCH_BYTES.div_ceil(query.polynomials() * GROUP_BYTES);
-    let (groups_ahead, blocks_ahead) = (ahead / blocks.len(), ahead % blocks.len());
-    for group in 0..GROUPS {
-        let lanes = query.group(group);
+    let polynomials = query.polynomials();
+    let tiles = polynomials.div_ceil(TILE);
+    // A row is one tile of one group; the blocks of a batch are read row by row.
+    let rows = GROUPS * tiles;
+    let at = |row: usize| (row / tiles, row % tiles * TILE);
+    let ahead = PREFETCH_BYTES.div_ceil(polynomials.min(TILE) * GROUP_BYTES);
+    let (rows_ahead, blocks_ahead) = (ahead / blocks.len(), ahead % blocks.len());
+    for row in 0..rows {
+        let (group, first) = at(row);
+        let lanes = query.row(group, first, TILE);
+        let next_rows = [at((row + rows_ahead).min(rows)), at((row + rows_ahead + 1).min(rows))];
         for (i, block) in blocks.iter().enumerate() {
-            let (wraps, next) = match blocks.get(i + blocks_ahead) {
-                Some(next) => (0, next),
-                None => (1, &blocks[i + blocks_ahead - blocks.len()]),
+            let (wraps, i_next) = match (i + blocks_ahead).checked_sub(blocks.len()) {
+                Some(i_next) => (1, i_next),
+                None => (0, i + blocks_ahead),
             };
-            let next = next.groups_from((group + groups_ahead + wraps).min(GROUPS));
-            let sums = kernel.match_group(block.groups_from(group), lanes, next);
-            out[i].values_mut()[group * LANES..][..LANES].copy_from_slice(&sums);
+            let (group_next, first_next) = next_rows[wraps];
+            let next = blocks[i_next].bytes_from(group_next, first_next);
+            let sums = kernel.match_group(block.bytes_from(group, first), lanes, next);
+            let out = &mut out[i].values_mut()[group * LANES..][..LANES];
+            if first == 0 {
+                out.copy_from_slice(&sums);
+            } else {
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = modq::add(*out, sum));
+            }
         }
     }
 }

@@ -94,10 +94,10 @@ impl PackedBlock {
         packed[c..].iter_mut().step_by(self.polynomials)
     }
 
-    /// The packed values of group `group` and of all that follow, padding included: at least 64 bytes from the
-    /// beginning of every polynomial's 41.
-    pub(crate) fn groups_from(&self, group: usize) -> &[u8] {
-        &self.bytes.as_bytes()[group * self.polynomials * GROUP_BYTES..]
+    /// The packed values of group `group` from polynomial `first` on, and all that follows, padding included:
+    /// at least 64 bytes from the beginning of every polynomial's 41.
+    pub(crate) fn bytes_from(&self, group: usize, first: usize) -> &[u8] {
+        &self.bytes.as_bytes()[(group * self.polynomials + first) * GROUP_BYTES..]
     }
 }
 
@@ -190,8 +190,9 @@ impl PackedQuery {
         self.lanes[c..].iter_mut().step_by(self.polynomials)
     }
 
-    /// The values of one group, polynomial by polynomial.
-    pub(crate) fn group(&self, group: usize) -> &[Lanes] {
-        &self.lanes[group * self.polynomials..][..self.polynomials]
+    /// The values of group `group`, of at most `count` polynomials from `first` on.
+    pub(crate) fn row(&self, group: usize, first: usize, count: usize) -> &[Lanes] {
+        let end = self.polynomials.min(first + count);
+        &self.lanes[group * self.polynomials..][first..end]
     }
 }

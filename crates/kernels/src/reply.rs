@@ -1,9 +1,10 @@
 //! Reply compression.
 
-use crate::{N, Poly, Q, modq};
+use crate::backend::{Kernel, with_kernel};
+use crate::{N, Poly, Q, detect, modq};
 
 /// Bits kept of a reply coefficient, at most.
-const MAX_REPLY_BITS: u32 = 16;
+pub(crate) const MAX_REPLY_BITS: u32 = 16;
 
 /// Appends the top `bits` bits of `r_i * t_inv mod Q`, rounded to nearest modulo `2^bits`, for every
 /// coefficient `i` that is a multiple of `stride`.
@@ -16,12 +17,22 @@ const MAX_REPLY_BITS: u32 = 16;
 pub fn round_reply(r: &Poly, stride: usize, bits: u32, t_inv: u64, out: &mut Vec<u16>) {
     assert!((1..=MAX_REPLY_BITS).contains(&bits), "a reply of {bits} bits");
     assert!((1..=N).contains(&stride), "a stride of {stride}");
-    let mask = (1 << bits) - 1;
-    out.extend(r.as_slice().iter().step_by(stride).map(|&x| {
-        // Below 2^57 + 2^40.
-        let scaled = (modq::mul(x, t_inv) << bits) + Q / 2;
-        ((scaled / Q) & mask) as u16
-    }));
+    assert!(t_inv < Q, "a factor below the modulus");
+    if stride > 1 {
+        out.extend(r.as_slice().iter().step_by(stride).map(|&x| round(x, bits, t_inv)));
+        return;
+    }
+    let start = out.len();
+    out.resize(start + N, 0);
+    let all = out[start..].first_chunk_mut().expect("there are N new elements");
+    with_kernel!(detect(), kernel => kernel.round_reply(r.as_slice(), bits, t_inv, all));
+}
+
+/// The reply for one coefficient.
+pub(crate) fn round(x: u64, bits: u32, t_inv: u64) -> u16 {
+    // Below 2^57 + 2^40.
+    let scaled = (modq::mul(x, t_inv) << bits) + Q / 2;
+    ((scaled / Q) & ((1 << bits) - 1)) as u16
 }
 
 #[cfg(test)]

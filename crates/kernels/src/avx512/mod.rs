@@ -50,6 +50,11 @@ impl Kernel for Avx512 {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { pointwise::mul_scalar_add_assign(sum, a, c) }
     }
+
+    fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::round_reply(r, bits, t_inv, out) }
+    }
 }
 
 /// `x * (2^16 - 1)`, which is `x * 2^41` modulo `Q`.

@@ -1,12 +1,15 @@
-//! Pointwise products of polynomials in the NTT domain.
+//! What works on one coefficient at a time: pointwise products, and the rounding of replies.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_storeu_si512,
+    __m512i, _mm_cvtsi32_si128, _mm_storeu_si128, _mm512_add_epi64, _mm512_and_si512,
+    _mm512_cmpge_epu64_mask, _mm512_cvtepi64_epi16, _mm512_loadu_si512, _mm512_madd52hi_epu64,
+    _mm512_madd52lo_epu64, _mm512_mask_add_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sll_epi64,
+    _mm512_slli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
 };
 
 use super::{canonical, fold, times_2_41};
-use crate::{LANES, N};
+use crate::reply::MAX_REPLY_BITS;
+use crate::{LANES, N, Q, Q_BITS};
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -57,5 +60,34 @@ pub(super) fn mul_scalar_add_assign(sum: &mut [u64; N], a: &[u64; N], c: u64) {
     for (sum, a) in sum.as_chunks_mut().0.iter_mut().zip(a.as_chunks().0) {
         let result = mul_add(load(sum), load(a), c);
         store(sum, result);
+    }
+}
+
+/// See `Kernel::round_reply`.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn round_reply(r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {
+    assert!(bits <= MAX_REPLY_BITS);
+    let t_inv = _mm512_set1_epi64(t_inv as i64);
+    let q = _mm512_set1_epi64(Q as i64);
+    let half = _mm512_set1_epi64((Q / 2) as i64);
+    let shift = _mm_cvtsi32_si128(bits as i32);
+    let reciprocal = _mm512_set1_epi64(((1u128 << (52 + bits)) / u128::from(Q)) as i64);
+    let kept = _mm512_set1_epi64((1 << bits) - 1);
+    let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi64(1));
+    for (out, x) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(r.as_chunks().0) {
+        let y = mul_add(zero, load(x), t_inv);
+        let scaled = _mm512_add_epi64(_mm512_sll_epi64(y, shift), half);
+        // The reciprocal is short by less than 1 and y < 2^41, so the estimate falls short of y * 2^bits / Q by
+        // less than 1 + 2^-11, and of the quotient wanted by at most 1.
+        let estimate = _mm512_madd52hi_epu64(zero, y, reciprocal);
+        let product = _mm512_add_epi64(
+            _mm512_sub_epi64(_mm512_slli_epi64::<Q_BITS>(estimate), _mm512_slli_epi64::<16>(estimate)),
+            estimate,
+        );
+        let short = _mm512_cmpge_epu64_mask(_mm512_sub_epi64(scaled, product), q);
+        let quotient = _mm512_mask_add_epi64(estimate, short, estimate, one);
+        let reply = _mm512_cvtepi64_epi16(_mm512_and_si512(quotient, kept));
+        // SAFETY: the array is 16 writable bytes, borrowed uniquely.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), reply) };
     }
 }

@@ -3,7 +3,7 @@
 use crate::aligned::Lanes;
 use crate::backend::Kernel;
 use crate::packed::MAX_POLYNOMIALS;
-use crate::{GROUP_BYTES, LANES, N, Q_BITS, modq};
+use crate::{GROUP_BYTES, LANES, N, Q_BITS, modq, reply};
 
 /// The portable kernel; needs no proof of anything.
 #[derive(Clone, Copy)]
@@ -44,6 +44,12 @@ impl Kernel for Portable {
     fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64) {
         for (sum, a) in sum.iter_mut().zip(a) {
             *sum = modq::reduce_product(u128::from(*a) * u128::from(c) + u128::from(*sum));
+        }
+    }
+
+    fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {
+        for (out, x) in out.iter_mut().zip(r) {
+            *out = reply::round(*x, bits, t_inv);
         }
     }
 }
