@@ -23,8 +23,8 @@ pub const OVERHEAD: usize = NONCE_BYTES + TAG_BYTES;
 /// A key that seals and opens.
 ///
 /// # Security
-/// One key may seal up to 2^32 messages under random nonces with the bounds of RFC 8452 section 6; derive a
-/// key per purpose. The library wipes the key schedule when the value is dropped.
+/// RFC 8452 section 9 bounds what one key may seal under random nonces; derive a key per purpose. The
+/// library wipes the key schedule when the value is dropped.
 pub struct SealingKey(LessSafeKey);
 
 impl SealingKey {
@@ -43,7 +43,7 @@ impl SealingKey {
     ///
     /// # Errors
     /// [`Error::OsRandomness`] without a nonce; [`Error::Backend`] if the input is longer than the
-    /// algorithm allows (2^36 bytes).
+    /// algorithm allows (2^36 bytes, RFC 8452 section 6).
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let nonce = random::bytes::<NONCE_BYTES>()?;
         // At its final size from the start: growing it later could leave plaintext in freed memory.

@@ -28,7 +28,9 @@ fn read_hex(name: &str) -> Vec<u8> {
 
 fn write_hex(name: &str, bytes: &[u8]) {
     let mut text = String::new();
-    bytes.iter().for_each(|b| write!(text, "{b:02x}").unwrap());
+    for b in bytes {
+        write!(text, "{b:02x}").unwrap();
+    }
     fs::write(directory().join(name), text + "\n").unwrap();
 }
 

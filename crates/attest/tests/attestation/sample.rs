@@ -13,7 +13,7 @@ pub(crate) const GALLERY_STATE: &[u8] = b"example gallery state";
 pub(crate) const RECORDS: &[u8] = b"example block records";
 
 pub(crate) const BLOCKS: [([u8; 16], u64); 5] =
-    [([0xb1; 16], 3), ([0xb2; 16], 1), ([0xb3; 16], 1), ([0xb4; 16], 0xffff_ffff_ff), ([0xb5; 16], 7)];
+    [([0xb1; 16], 3), ([0xb2; 16], 1), ([0xb3; 16], 1), ([0xb4; 16], 0xff_ffff_ffff), ([0xb5; 16], 7)];
 
 /// The key with the seed 00 01 02 .. 1f. Everyone knows it: for vectors only.
 pub(crate) fn signing_key() -> SigningKey {
