@@ -1,1 +1,190 @@
 //! Rows in SQL, blobs in an object store; domain types only.
+//!
+//! What was acknowledged is there after a crash; what was not leaves no half state. `SQLite` (WAL, synchronous FULL)
+//! holds galleries, block records, deltas and the one-use marks of slots and tickets; segments, tickets and large
+//! answers are objects in a directory. A blob is put and synced before the transaction that names it, and deleted
+//! after the transaction that forgets it; what a crash leaves in between is swept when the store is opened.
+//!
+//! The store knows no cryptography beyond digests. It guards what can be guarded without keys: a slot is written
+//! once, ever; a ticket is used once, ever; a mutation applies to exactly the manifest and block versions that its
+//! maker saw, or not at all.
+//!
+//! ```text
+//! <dir>/lock                     held while the store is open
+//!       tyto.sqlite[-wal,-shm]   rows
+//!       uploads/<upload id>      bytes of uploads that are not committed
+//!       objects/segments/<id>    committed segments, immutable
+//!       objects/tickets/<id>     tickets
+//!       objects/answers/<id>     answers too large for a row
+//! ```
+//!
+//! # Cancellation
+//! A call whose future is dropped may or may not have taken effect, like a call whose answer is lost. Whoever mirrors
+//! the store in memory runs mutations to their end (in a task of their own).
+
+mod blobs;
+mod database;
+mod error;
+mod galleries;
+mod mutations;
+mod reads;
+mod segments;
+mod sweep;
+mod tickets;
+mod types;
+mod uploads;
+
+pub use error::{Error, Fault, Object};
+pub use types::*;
+
+use blobs::Blobs;
+use database::Database;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tyto_scheme::query::MAX_TICKET_BYTES;
+use tyto_scheme::segment::MAX_SEGMENT_BYTES;
+
+/// Most bytes of one upload.
+pub const MAX_UPLOAD_BYTES: u64 = MAX_SEGMENT_BYTES as u64;
+/// Most uploads of one gallery that are begun and not committed.
+pub const MAX_OPEN_UPLOADS: u64 = 64;
+/// Most blocks of one gallery: 33 million templates in the identification layout.
+pub const MAX_BLOCKS: u64 = 16_384;
+/// Most slot-map entries of one block: each slot written and removed, and room for maps that are compacted.
+pub const MAX_ENTRIES: u32 = 65_536;
+/// Most bytes of one sealed slot-map entry.
+pub const MAX_ENTRY_BYTES: usize = 1024;
+/// Most bytes of a sealed block record.
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
+/// Most bytes of a sealed manifest.
+pub const MAX_MANIFEST_BYTES: usize = 2 << 20;
+/// Most bytes of a sealed descriptor.
+pub const MAX_DESCRIPTOR_BYTES: usize = 16 << 10;
+/// Most tickets of one gallery whose bytes are kept.
+pub const MAX_OPEN_TICKETS: u64 = 4096;
+/// Most bytes of a ticket's answer.
+pub const MAX_ANSWER_BYTES: usize = MAX_TICKET_BYTES;
+/// Most slots in one call of [`Store::deltas`].
+pub const MAX_DELTAS_PER_CALL: usize = 256;
+/// Most templates in one page of [`Store::list_templates`].
+pub const MAX_TEMPLATES_PER_PAGE: u32 = 10_000;
+/// An upload that got no bytes for so long is deleted when the store is next opened.
+pub const STALE_UPLOAD_MS: u64 = 24 * 3600 * 1000;
+/// How long after its expiry a ticket's used mark stays. Until then its id is refused; a backend that keeps a
+/// ticket's secrets longer than this after the ticket expired has a fault of its own to find.
+pub const USED_MARK_KEPT_MS: u64 = 400 * 24 * 3600 * 1000;
+
+/// Handle of an open data directory. Clones share it; the directory is free for others when the last one is gone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    blobs: Blobs,
+    uploads: PathBuf,
+    /// Serialise what concerns one upload or one ticket, by a byte of its id.
+    upload_locks: [Arc<Mutex<()>>; 32],
+    ticket_locks: [Arc<Mutex<()>>; 32],
+    /// Deltas were removed and may still be in the write-ahead log.
+    scrub_pending: AtomicBool,
+    /// Last, so that the lock is released after the database is closed.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens a data directory, or creates it with access for this user alone. Takes the directory's lock, brings the
+    /// schema up to date, and deletes what a crash left: objects that no row names, tickets past their expiry,
+    /// uploads that stopped more than a day ago.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process (or another `Store`) has it open.
+    pub async fn open(dir: &Path) -> Result<Self, Error> {
+        let root = dir.to_owned();
+        let lock = blocking(move || {
+            for folder in ["", "uploads", "objects", "objects/segments", "objects/tickets", "objects/answers"]
+            {
+                create_dir(&root.join(folder))?;
+            }
+            take_lock(&root)
+        })
+        .await?;
+        let locks = || std::array::from_fn(|_| Arc::new(Mutex::new(())));
+        let inner = Inner {
+            database: Database::open(dir).await?,
+            blobs: Blobs::open(&dir.join("objects"))?,
+            uploads: dir.join("uploads"),
+            upload_locks: locks(),
+            ticket_locks: locks(),
+            scrub_pending: AtomicBool::new(false),
+            _lock: lock,
+        };
+        let store = Self { inner: Arc::new(inner) };
+        sync_dir(dir)?;
+        store.sweep(now_ms()).await?;
+        store.inner.database.checkpoint().await?;
+        Ok(store)
+    }
+
+    /// Waits for running calls and closes the database. Calls after this fail.
+    pub async fn close(&self) {
+        self.inner.database.close().await;
+    }
+
+    async fn lock_upload(&self, id: tyto_scheme::UploadId) -> OwnedMutexGuard<()> {
+        let locks = &self.inner.upload_locks;
+        Arc::clone(&locks[usize::from(id.0[0]) % locks.len()]).lock_owned().await
+    }
+
+    async fn lock_ticket(&self, id: tyto_scheme::TicketId) -> OwnedMutexGuard<()> {
+        let locks = &self.inner.ticket_locks;
+        Arc::clone(&locks[usize::from(id.0[0]) % locks.len()]).lock_owned().await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("uploads", &self.inner.uploads).finish_non_exhaustive()
+    }
+}
+
+/// Creates a directory with mode 0700, and makes its name durable.
+fn create_dir(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io("create", path, e))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(path: &Path) -> Result<(), Error> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", path, e))
+}
+
+fn take_lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, e)),
+    }
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::Task)?
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}

@@ -1,0 +1,257 @@
+//! Why a call did not do what it was asked.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use tyto_scheme::{BlockId, GalleryId, TicketId, UploadId};
+
+/// Why a call did not do what it was asked. Whose fault it is: [`Error::fault`].
+///
+/// A mutation that merely came second is no error but [`crate::Outcome::Conflict`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such gallery.
+    #[error("there is no gallery {0}")]
+    UnknownGallery(GalleryId),
+    /// There is a gallery of this id with other content.
+    #[error("gallery {0} exists with other content")]
+    GalleryExists(GalleryId),
+    /// A gallery of this id was deleted; ids are not used again.
+    #[error("gallery id {0} belonged to a gallery that was deleted")]
+    GalleryDeleted(GalleryId),
+    /// The gallery has no such block.
+    #[error("the gallery has no block {0}")]
+    UnknownBlock(BlockId),
+    /// There is no such upload in this gallery.
+    #[error("there is no upload {0} in this gallery")]
+    UnknownUpload(UploadId),
+    /// There is no such ticket, or its bytes are gone because it was used or expired.
+    #[error("there is no ticket {0}")]
+    UnknownTicket(TicketId),
+    /// A ticket of this id was put before, with other content or already used.
+    #[error("ticket id {0} was used before")]
+    TicketExists(TicketId),
+    /// A ticket's use is finished that was not begun.
+    #[error("no use of ticket {0} was begun")]
+    TicketNotBegun(TicketId),
+    /// An upload is continued with another gallery, size or digest than it was begun with.
+    #[error("upload {upload} was begun with another {field}")]
+    UploadMismatch {
+        /// The upload.
+        upload: UploadId,
+        /// What differs.
+        field: &'static str,
+    },
+    /// The bytes appended do not continue where the upload stands.
+    #[error("upload {upload} continues at byte {expected}, not {found}")]
+    UploadOffset {
+        /// The upload.
+        upload: UploadId,
+        /// Bytes received so far.
+        expected: u64,
+        /// The offset given.
+        found: u64,
+    },
+    /// The upload is not complete.
+    #[error("upload {upload} has {received} of {total} bytes")]
+    UploadIncomplete {
+        /// The upload.
+        upload: UploadId,
+        /// Bytes received so far.
+        received: u64,
+        /// Bytes announced.
+        total: u64,
+    },
+    /// The bytes received do not have the announced digest. They are deleted; the upload stands at byte 0.
+    #[error("upload {0} does not have the digest that was announced")]
+    UploadDigest(UploadId),
+    /// The upload was committed before, with other records or another manifest.
+    #[error("upload {0} is committed already, with other content")]
+    UploadCommitted(UploadId),
+    /// Something is larger than its limit, or more numerous.
+    #[error("{what}: {found} is over the limit of {max}")]
+    Limit {
+        /// What is limited, with its unit.
+        what: &'static str,
+        /// What was asked for.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Something is empty that must not be.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// The gallery has a block of this id already, or a commit names it twice.
+    #[error("the gallery has a block {0} already")]
+    DuplicateBlock(BlockId),
+    /// A change is based on another version of the block than the one that is current, although the manifest is.
+    #[error("block {block} has version {current}, the change is based on {found}")]
+    BlockVersion {
+        /// The block.
+        block: BlockId,
+        /// Its version.
+        current: u64,
+        /// The base version given.
+        found: u64,
+    },
+    /// Slot-map entries do not continue where the block's map ends.
+    #[error("the slot map of block {block} ends at entry {expected}, not {found}")]
+    EntryIndex {
+        /// The block.
+        block: BlockId,
+        /// Entries that it has.
+        expected: u32,
+        /// The index given.
+        found: u32,
+    },
+    /// The slot was written before. It may be filled or burnt.
+    #[error("slot {slot} of block {block} was written before")]
+    SlotUsed {
+        /// The block.
+        block: BlockId,
+        /// The slot.
+        slot: u16,
+    },
+    /// The slot to remove holds no template.
+    #[error("slot {slot} of block {block} holds no template")]
+    SlotEmpty {
+        /// The block.
+        block: BlockId,
+        /// The slot.
+        slot: u16,
+    },
+    /// The slot number is past the end of the block.
+    #[error("slot {slot} is out of range: a block has {slots}")]
+    SlotRange {
+        /// The slot.
+        slot: u16,
+        /// Slots of a block of this gallery.
+        slots: u16,
+    },
+    /// A delta does not have the bytes that the gallery's layout needs.
+    #[error("the delta of slot {slot} has {found} bytes, not {expected}")]
+    DeltaLength {
+        /// The slot.
+        slot: u16,
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// Another process (or another handle of this one) has the data directory open.
+    #[error("{dir} is in use: another server holds its lock", dir = dir.display())]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A stored object or row is missing, or is not what was stored.
+    #[error("{0} is damaged or missing in the store")]
+    Corrupt(Object),
+    /// The file system refused.
+    #[error("cannot {action} {path}", path = path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The object store failed.
+    #[error("the object store failed")]
+    Blob(#[from] object_store::Error),
+    /// The database failed.
+    #[error("the database failed")]
+    Sql(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A task of the store panicked or was stopped.
+    #[error("a task of the store did not finish")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+/// What is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Object {
+    /// The segment of this upload.
+    Segment(UploadId),
+    /// The bytes of this ticket. They are not synced: after a power failure a fresh ticket may be lost.
+    Ticket(TicketId),
+    /// A row of this table.
+    Row(&'static str),
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Segment(id) => write!(f, "segment {id}"),
+            Self::Ticket(id) => write!(f, "ticket {id}"),
+            Self::Row(table) => write!(f, "a row of {table}"),
+        }
+    }
+}
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// What was named does not exist.
+    NotFound,
+    /// The request contradicts what is stored: an id or a slot used before, a version or offset that is not
+    /// current.
+    Conflict,
+    /// The request is wrong whatever is stored.
+    Caller,
+    /// Disk, database or file system.
+    Storage,
+    /// What is stored is damaged.
+    Corrupt,
+}
+
+impl Error {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownGallery(_)
+            | Self::UnknownBlock(_)
+            | Self::UnknownUpload(_)
+            | Self::UnknownTicket(_) => Fault::NotFound,
+            Self::GalleryExists(_)
+            | Self::GalleryDeleted(_)
+            | Self::TicketExists(_)
+            | Self::TicketNotBegun(_)
+            | Self::UploadMismatch { .. }
+            | Self::UploadOffset { .. }
+            | Self::UploadIncomplete { .. }
+            | Self::UploadCommitted(_)
+            | Self::DuplicateBlock(_)
+            | Self::BlockVersion { .. }
+            | Self::EntryIndex { .. }
+            | Self::SlotUsed { .. }
+            | Self::SlotEmpty { .. } => Fault::Conflict,
+            Self::UploadDigest(_)
+            | Self::Limit { .. }
+            | Self::Empty(_)
+            | Self::SlotRange { .. }
+            | Self::DeltaLength { .. } => Fault::Caller,
+            Self::Corrupt(_) => Fault::Corrupt,
+            Self::Locked { .. }
+            | Self::File { .. }
+            | Self::Blob(_)
+            | Self::Sql(_)
+            | Self::Migrate(_)
+            | Self::Task(_) => Fault::Storage,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { action, path: path.to_owned(), source }
+    }
+
+    /// Checks a size or number against its limit.
+    pub(crate) fn check_limit(what: &'static str, found: u64, max: u64) -> Result<(), Self> {
+        if found > max { Err(Self::Limit { what, found, max }) } else { Ok(()) }
+    }
+}
