@@ -7,8 +7,9 @@ use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_min_epu64, _mm512_set1_epi64, _mm512_slli_epi64,
     _mm512_srli_epi64, _mm512_sub_epi64,
 };
+use std::mem::transmute;
 
-use crate::aligned::Lanes;
+use crate::aligned::{LINE_BYTES, Lanes};
 use crate::backend::Kernel;
 use crate::{LANES, N, Q, Q_BITS};
 
@@ -55,6 +56,30 @@ impl Kernel for Avx512 {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { pointwise::round_reply(r, bits, t_inv, out) }
     }
+}
+
+/// Eight values in a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn from_lanes(lanes: &[u64; LANES]) -> __m512i {
+    // SAFETY: both are 64 bytes without padding, and every bit pattern is valid.
+    unsafe { transmute(*lanes) }
+}
+
+/// 64 bytes in a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn from_bytes(bytes: &[u8; LINE_BYTES]) -> __m512i {
+    // SAFETY: both are 64 bytes without padding, and every bit pattern is valid.
+    unsafe { transmute(*bytes) }
+}
+
+/// The eight values of a register.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn to_lanes(x: __m512i) -> [u64; LANES] {
+    // SAFETY: both are 64 bytes without padding, and every bit pattern is valid.
+    unsafe { transmute(x) }
 }
 
 /// `x * (2^16 - 1)`, which is `x * 2^41` modulo `Q`.

@@ -1,29 +1,15 @@
 //! What works on one coefficient at a time: pointwise products, and the rounding of replies.
 
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi32_si128, _mm_storeu_si128, _mm512_add_epi64, _mm512_and_si512,
-    _mm512_cmpge_epu64_mask, _mm512_cvtepi64_epi16, _mm512_loadu_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_mask_add_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sll_epi64,
-    _mm512_slli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
+    __m128i, __m512i, _mm_cvtsi32_si128, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpge_epu64_mask,
+    _mm512_cvtepi64_epi16, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_add_epi64,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sll_epi64, _mm512_slli_epi64, _mm512_sub_epi64,
 };
+use std::mem::transmute;
 
-use super::{canonical, fold, times_2_41};
+use super::{canonical, fold, from_lanes, times_2_41, to_lanes};
 use crate::reply::MAX_REPLY_BITS;
 use crate::{LANES, N, Q, Q_BITS};
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(lanes: &[u64; LANES]) -> __m512i {
-    // SAFETY: the array is 64 readable bytes.
-    unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store(lanes: &mut [u64; LANES], x: __m512i) {
-    // SAFETY: the array is 64 writable bytes, borrowed uniquely.
-    unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), x) }
-}
 
 /// `sum + a * b mod Q`, for operands below `Q`.
 #[inline]
@@ -40,8 +26,8 @@ fn mul_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn mul_assign(a: &mut [u64; N], b: &[u64; N]) {
     for (a, b) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0) {
-        let product = mul_add(_mm512_setzero_si512(), load(a), load(b));
-        store(a, product);
+        let product = mul_add(_mm512_setzero_si512(), from_lanes(a), from_lanes(b));
+        *a = to_lanes(product);
     }
 }
 
@@ -49,8 +35,8 @@ pub(super) fn mul_assign(a: &mut [u64; N], b: &[u64; N]) {
 pub(super) fn mul_add_assign(sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
     let factors = a.as_chunks().0.iter().zip(b.as_chunks().0);
     for (sum, (a, b)) in sum.as_chunks_mut().0.iter_mut().zip(factors) {
-        let result = mul_add(load(sum), load(a), load(b));
-        store(sum, result);
+        let result = mul_add(from_lanes(sum), from_lanes(a), from_lanes(b));
+        *sum = to_lanes(result);
     }
 }
 
@@ -58,8 +44,8 @@ pub(super) fn mul_add_assign(sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
 pub(super) fn mul_scalar_add_assign(sum: &mut [u64; N], a: &[u64; N], c: u64) {
     let c = _mm512_set1_epi64(c as i64);
     for (sum, a) in sum.as_chunks_mut().0.iter_mut().zip(a.as_chunks().0) {
-        let result = mul_add(load(sum), load(a), c);
-        store(sum, result);
+        let result = mul_add(from_lanes(sum), from_lanes(a), c);
+        *sum = to_lanes(result);
     }
 }
 
@@ -75,7 +61,7 @@ pub(super) fn round_reply(r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N
     let kept = _mm512_set1_epi64((1 << bits) - 1);
     let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi64(1));
     for (out, x) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(r.as_chunks().0) {
-        let y = mul_add(zero, load(x), t_inv);
+        let y = mul_add(zero, from_lanes(x), t_inv);
         let scaled = _mm512_add_epi64(_mm512_sll_epi64(y, shift), half);
         // The reciprocal is short by less than 1 and y < 2^41, so the estimate falls short of y * 2^bits / Q by
         // less than 1 + 2^-11, and of the quotient wanted by at most 1.
@@ -87,7 +73,7 @@ pub(super) fn round_reply(r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N
         let short = _mm512_cmpge_epu64_mask(_mm512_sub_epi64(scaled, product), q);
         let quotient = _mm512_mask_add_epi64(estimate, short, estimate, one);
         let reply = _mm512_cvtepi64_epi16(_mm512_and_si512(quotient, kept));
-        // SAFETY: the array is 16 writable bytes, borrowed uniquely.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), reply) };
+        // SAFETY: both are 16 bytes without padding, and every bit pattern is valid.
+        *out = unsafe { transmute::<__m128i, [u16; LANES]>(reply) };
     }
 }
