@@ -176,6 +176,12 @@ impl<M: Mode> Pending<M> {
         }
     }
 
+    /// What a noise test subtracts from an uncompressed product.
+    #[cfg(test)]
+    pub(crate) fn blind_of(&self, view: &BlockView) -> Poly {
+        (*self.sides[0].blind(view)).clone()
+    }
+
     /// One decryption per query and block, ever.
     fn answer_once(&self, block: BlockId) -> Result<(), Error> {
         let fresh = self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(block);
@@ -194,6 +200,7 @@ impl Pending<Identification> {
     ///
     /// # Errors
     /// [`Error::CheckVector`] if `sum lambda_i * score_i != <v, x> mod P`: no score of the block is then given out.
+    #[expect(clippy::needless_pass_by_value, reason = "a claimed reply is consumed by its one decryption")]
     pub fn decrypt(&self, gallery: &Gallery, reply: BlockReply<'_>) -> Result<Vec<(u16, i32)>, Error> {
         let (view, layout) = (reply.view, gallery.layout());
         self.answer_once(view.record.block())?;
@@ -222,7 +229,8 @@ impl Pending<Verification> {
     ///
     /// # Errors
     /// [`Error::CheckQuery`] if a score of the second query is not rho times that of the first.
-    pub fn decrypt(&self, gallery: &Gallery, reply: &SlotReplies<'_>) -> Result<Vec<(u16, i32)>, Error> {
+    #[expect(clippy::needless_pass_by_value, reason = "claimed replies are consumed by their one decryption")]
+    pub fn decrypt(&self, gallery: &Gallery, reply: SlotReplies<'_>) -> Result<Vec<(u16, i32)>, Error> {
         let (view, layout) = (reply.view, gallery.layout());
         self.answer_once(view.record.block())?;
         let blinds: Vec<_> = self.sides.iter().map(|side| side.blind(view)).collect();

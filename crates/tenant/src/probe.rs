@@ -193,13 +193,22 @@ impl DeviceTicket {
         };
         let factors = [Some(1), self.rho].into_iter().flatten();
         let deltas = self.pads.iter().zip(factors).map(delta).collect::<Result<Vec<_>, _>>()?;
-        let mut used = TicketUse { ticket: self.ticket, deltas, tag: [0; 16] };
+        Ok(self.sign(TicketUse { ticket: self.ticket, deltas, tag: [0; 16] }, target))
+    }
+
+    fn sign(&self, mut used: TicketUse, target: &Target) -> TicketUse {
         used.tag = kmac::mac16(
             self.mac_key.expose(),
             USE_LABEL,
             &self.use_parts(&used, target).each_ref().map(Vec::as_slice),
         );
-        Ok(used)
+        used
+    }
+
+    /// What a dishonest device, which has the MAC key, can make.
+    #[cfg(test)]
+    pub(crate) fn sign_for_test(&self, used: TicketUse, target: &Target) -> TicketUse {
+        self.sign(used, target)
     }
 
     fn use_parts(&self, used: &TicketUse, target: &Target) -> [Vec<u8>; 4] {

@@ -106,14 +106,22 @@ impl Quantiser {
             }
             Metric::InnerProduct { max_norm } => max_norm,
         };
-        let mut scale = TARGET_NORM / unit;
+        let scaled: Vec<f64> = vector.iter().map(|&v| f64::from(v) * (TARGET_NORM / unit)).collect();
+        let target = (TARGET_NORM * norm / unit).powi(2);
+        let mut shrink = 1.0;
         loop {
-            let rounded: Vec<i32> =
-                vector.iter().map(|&v| (f64::from(v) * scale).round_ties_even() as i32).collect();
-            match Template::from_integers(&rounded) {
-                Err(Error::Range { .. }) => scale *= 0.995,
-                done => return done,
+            let rounded: Vec<i32> = scaled.iter().map(|&v| (v * shrink).round_ties_even() as i32).collect();
+            let sum: i32 = rounded.iter().map(|v| v * v).sum();
+            if sum <= NORM2_MAX as i32 {
+                // A nearly flat vector loses its coordinates all at once: round those with the largest remainders.
+                let flat = f64::from(sum) < target / 2.0;
+                return Template::from_integers(&if flat {
+                    largest_remainders(&scaled, target)
+                } else {
+                    rounded
+                });
             }
+            shrink *= 0.995;
         }
     }
 
@@ -146,6 +154,24 @@ impl Quantiser {
     }
 }
 
+/// Rounds towards zero, then away from zero the coordinates with the largest remainders (the first of equals), as
+/// long as the sum of squares stays within the vector's own.
+fn largest_remainders(scaled: &[f64], target: f64) -> Vec<i32> {
+    let mut values: Vec<i32> = scaled.iter().map(|v| v.trunc() as i32).collect();
+    let mut sum: i32 = values.iter().map(|v| v * v).sum();
+    let mut order: Vec<usize> = (0..scaled.len()).collect();
+    order.sort_by(|&i, &j| scaled[j].fract().abs().total_cmp(&scaled[i].fract().abs()));
+    for index in order {
+        let step = 2 * values[index].abs() + 1;
+        if f64::from(sum + step) > target + 0.5 {
+            break;
+        }
+        sum += step;
+        values[index] += if scaled[index] < 0.0 { -1 } else { 1 };
+    }
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,9 +187,10 @@ mod tests {
     #[test]
     fn the_range_invariant_holds_for_vectors_that_rounding_would_break() {
         // Flat at d = 128: 31/sqrt(128) = 2.74 rounds to 3, and 9 * 128 = 1152.
-        for d in 1..=600 {
+        for d in (1..=600).chain([961, 962, 1019, 1020, 1024, 1500, 2048, 3844, 3845, 4096]) {
             for vector in [vec![1.0; d], (0..d).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect()] {
-                assert!(norm2(&cosine(d).quantise(&vector).unwrap()) <= NORM2_MAX as i32);
+                let norm2 = norm2(&cosine(d).quantise(&vector).unwrap());
+                assert!((480..=NORM2_MAX as i32).contains(&norm2), "d={d}: {norm2}");
             }
         }
         let one_hot: Vec<f32> = (0..128).map(|i| if i == 5 { -1e-30 } else { 0.0 }).collect();
