@@ -1,0 +1,69 @@
+//! Checks of single fields.
+
+use crate::Error;
+use crate::limits::{MAX_SLOT, TAG_BYTES};
+use bytes::Bytes;
+
+pub(crate) fn fixed<const L: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; L], Error> {
+    bytes.try_into().map_err(|_| Error::Length { field, found_bytes: bytes.len(), expected_bytes: L })
+}
+
+pub(crate) fn tag(field: &'static str, bytes: &[u8]) -> Result<[u8; TAG_BYTES], Error> {
+    fixed(field, bytes)
+}
+
+/// Bytes that are neither empty nor over the limit.
+pub(crate) fn bounded(field: &'static str, bytes: Bytes, max_bytes: usize) -> Result<Bytes, Error> {
+    if bytes.is_empty() {
+        return Err(Error::Empty { field });
+    }
+    if bytes.len() > max_bytes {
+        return Err(Error::TooLong { field, found_bytes: bytes.len(), max_bytes });
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or(Error::Missing { field })
+}
+
+pub(crate) fn at_most(field: &'static str, found: usize, max: usize) -> Result<(), Error> {
+    if found > max { Err(Error::TooMany { field, found, max }) } else { Ok(()) }
+}
+
+pub(crate) fn not_zero(field: &'static str, value: u64, max: u64) -> Result<u64, Error> {
+    if (1..=max).contains(&value) { Ok(value) } else { Err(Error::OutOfRange { field, value, min: 1, max }) }
+}
+
+pub(crate) fn slot(field: &'static str, value: u32) -> Result<u16, Error> {
+    if value > MAX_SLOT {
+        return Err(Error::OutOfRange { field, value: value.into(), min: 0, max: MAX_SLOT.into() });
+    }
+    Ok(value as u16)
+}
+
+pub(crate) fn width16(field: &'static str, value: u32) -> Result<u16, Error> {
+    let max = u16::MAX.into();
+    value.try_into().map_err(|_| Error::OutOfRange { field, value: value.into(), min: 0, max })
+}
+
+/// The wished page size, or the largest one without a wish.
+pub(crate) fn page_size(wish: u32, max: usize) -> Result<usize, Error> {
+    match wish as usize {
+        0 => Ok(max),
+        wish if wish <= max => Ok(wish),
+        _ => Err(Error::OutOfRange { field: "page_size", value: wish.into(), min: 0, max: max as u64 }),
+    }
+}
+
+/// Converts every element, stopping at the first that is refused.
+pub(crate) fn all<A, B>(values: Vec<A>) -> Result<Vec<B>, Error>
+where
+    B: TryFrom<A, Error = Error>,
+{
+    values.into_iter().map(B::try_from).collect()
+}
+
+pub(crate) fn copy(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
