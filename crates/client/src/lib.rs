@@ -1,1 +1,63 @@
-//! Channel, caching, retries and high-level calls over the tenant's cryptography.
+//! What a tenant's backend links: the channel to the server, caching, retries, and high-level calls over
+//! [`tyto_tenant`]. It refuses every answer that fails its check.
+//!
+//! ```no_run
+//! # async fn example(key: tyto_client::tenant::TenantKey) -> Result<(), tyto_client::Error> {
+//! use tyto_client::scheme::{Layout, ParameterSet};
+//! use tyto_client::tenant::keyring::Keyring;
+//! use tyto_client::tenant::{Metric, SubjectId};
+//! use tyto_client::{Client, Config};
+//!
+//! let client = Client::connect(Config::new("http://localhost:7443"), Keyring::new(key, 1_800_000_000)).await?;
+//! let layout = Layout::identification(ParameterSet::Exact41, 128).expect("a supported dimension");
+//! let gallery = client.create_gallery("staff", layout, Metric::Cosine).await?;
+//! let template = gallery.gallery().quantiser().quantise(&[0.5; 128])?;
+//! gallery.enrol([(SubjectId::new("ada")?, template.clone())], &|_| ()).await?;
+//! let found = gallery.identify(&template, Default::default()).await?;
+//! assert_eq!(found.candidates[0].subject.as_bytes(), b"ada");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is repeated, and how
+//!
+//! A call is repeated after a broken connection, a time-out or a status that may pass, up to
+//! [`Config::max_attempts`] times, with growing pauses.
+//!
+//! | call | repeated as |
+//! |---|---|
+//! | reads (describe, list, records, deltas) | the same request |
+//! | create, delete gallery | the same request: both have one outcome however often they come |
+//! | provisioning | the rest of the upload, after asking how far it came; then the same commit |
+//! | enrolment, removal | the identical request (the server acknowledges a repetition of its latest mutation); if others went on in between, the records show whether it arrived; else the same deltas on the newer record |
+//! | ticket upload | the same ticket |
+//! | probe by a ticket | the identical use, as long as nothing of its answer was decrypted (the server replays the stored answer); else a new probe |
+//! | probe as a whole query | a new query under new secrets: two answers to one query are never decrypted |
+//! | probe of a device | the identical use, as above; never otherwise |
+//!
+//! An answer that fails a check is never asked for again: the error goes to the caller, and nothing to the server.
+//!
+//! # Security
+//! Errors and logs carry ids, sizes and versions, never templates, scores, subjects or keys. Whoever calls must not
+//! let the server learn whether an answer was refused or what was decided: see the threat model.
+
+mod channel;
+mod client;
+mod config;
+mod error;
+mod gallery;
+pub mod keyring_file;
+mod results;
+
+pub use client::Client;
+pub use config::Config;
+pub use error::Error;
+pub use gallery::{GalleryHandle, TicketMode};
+pub use results::{
+    Candidate, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary, Identification,
+    IdentifyOptions, KeptAttestation, ProbeBy, SubjectEntry, SyncReport, TemplateScore, Timings, Verification,
+    VerifyOptions,
+};
+pub use tyto_attest as attest;
+pub use tyto_scheme as scheme;
+pub use tyto_tenant as tenant;

@@ -1,0 +1,51 @@
+//! How a client is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use tyto_attest::TrustedKeys;
+
+/// Everything a [`crate::Client`] is told before it connects. Begin with [`Config::new`] and change fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the server listens, `http://host:port`.
+    pub endpoint: String,
+    /// Where high-water marks and enrolment journals are kept. Without it a rollback between two runs goes unseen,
+    /// and every run that enrols starts new blocks.
+    pub state_dir: Option<PathBuf>,
+    /// The keys whose attestations are believed. If set, every answer must carry an attestation that holds.
+    pub trusted_keys: Option<TrustedKeys>,
+    /// Whom attestations are for, at most 256 bytes.
+    pub audience: String,
+    /// Whether attestations are asked for.
+    pub attestations: bool,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a call may take that is answered with one message.
+    pub call_timeout: Duration,
+    /// How long a streamed answer may be silent; servers send something every 15 s.
+    pub idle_timeout: Duration,
+    /// How often a call that may be repeated is tried in all.
+    pub max_attempts: u32,
+    /// How many blocks of a gallery are kept ready to decrypt, about 64 KiB each.
+    pub hot_blocks: usize,
+}
+
+impl Config {
+    /// Attestations on, nobody trusted yet, no state directory, timeouts of 10 s (connecting), 60 s (calls) and 45 s
+    /// (silence), 4 attempts, 4,096 hot blocks.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            state_dir: None,
+            trusted_keys: None,
+            audience: String::new(),
+            attestations: true,
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(45),
+            max_attempts: 4,
+            hot_blocks: 4096,
+        }
+    }
+}
