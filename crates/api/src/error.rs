@@ -75,6 +75,12 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
+    /// Bytes that should be a message are none.
+    #[error("{field} is not a message")]
+    Undecodable {
+        /// The field.
+        field: &'static str,
+    },
     /// The scoring scheme refuses the value.
     #[error("{field}: {source}")]
     Scheme {

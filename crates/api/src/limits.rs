@@ -18,6 +18,8 @@ pub const MAX_CHANGES_PER_CALL: usize = 256;
 pub const MAX_SLOTS_PER_CALL: usize = 8192;
 /// Most slot-map entries that one call appends, over all blocks.
 pub const MAX_ENTRIES_PER_CALL: usize = 8192;
+/// Most slot-map entries of one block: each slot written and removed, twice over, so that they fit one message.
+pub const MAX_ENTRIES_PER_BLOCK: u32 = 8192;
 /// Most blocks that a call to fetch records lists as known.
 pub const MAX_KNOWN_BLOCKS: usize = 100_000;
 /// Most deltas that one call fetches.

@@ -1,6 +1,7 @@
 //! `tyto.matching.v1`: what its messages say, once they were checked.
 
 mod convert;
+mod stored;
 
 use crate::gallery::{Chunk, SealedRecord};
 use crate::limits::TAG_BYTES;

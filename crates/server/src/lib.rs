@@ -1,1 +1,29 @@
-//! The Tyto server: services, configuration, telemetry, shutdown.
+//! The Tyto server: configuration, services, telemetry, shutdown.
+//!
+//! It holds ciphertexts, public masks, sealed records that it cannot open, and its own signing key; it cannot read
+//! a template, a probe or a score. [`Server::start`] runs it inside a process that has a tokio runtime (tests, the
+//! demo), [`run_main`] is the binary `tytod`.
+//!
+//! Handlers (`grpc`) parse messages with `tyto_api` and call the services (`service`), which know galleries, store
+//! and attestations and no protobuf. `status` is the one place where errors become gRPC statuses.
+
+mod admin;
+mod app;
+mod command;
+mod config;
+mod connection;
+mod error;
+mod galleries;
+mod grpc;
+mod load;
+mod metrics;
+mod server;
+mod service;
+mod signing;
+mod status;
+mod work;
+
+pub use command::run_main;
+pub use config::{Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig};
+pub use error::Error;
+pub use server::{RunningServer, Server};

@@ -1,0 +1,74 @@
+//! What all services share.
+
+use crate::Error;
+use crate::config::Config;
+use crate::galleries::Galleries;
+use crate::metrics::Metrics;
+use crate::service::tickets::{TicketCache, TicketUses};
+use crate::work::Work;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{Semaphore, watch};
+use tyto_pqc::mldsa::SigningKey;
+use tyto_store::Store;
+
+/// The state of a running server.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) key: SigningKey,
+    pub(crate) galleries: Galleries,
+    pub(crate) metrics: Metrics,
+    /// Tickets that are ready for use.
+    pub(crate) tickets: TicketCache,
+    /// Tickets that are being used.
+    pub(crate) uses: TicketUses,
+    /// Bounds what takes all cores or much memory.
+    pub(crate) identifications: Semaphore,
+    pub(crate) provisions: Semaphore,
+    /// What goes on although its caller may be gone.
+    pub(crate) work: Work,
+    /// True once the server shuts down.
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+impl App {
+    pub(crate) fn new(
+        config: Config,
+        store: Store,
+        key: SigningKey,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            tickets: TicketCache::new(config.tickets.cache_bytes),
+            uses: TicketUses::default(),
+            identifications: Semaphore::new(config.identification.concurrent),
+            provisions: Semaphore::new(config.limits.concurrent_provisions),
+            galleries: Galleries::default(),
+            metrics: Metrics::default(),
+            work: Work::new(),
+            config,
+            store,
+            key,
+            draining,
+        }
+    }
+
+    /// Waits for shutdown to begin.
+    pub(crate) async fn drained(&self) {
+        // An error means that the server is gone, which is the end of it all the same.
+        let _ = self.draining.clone().wait_for(|&draining| draining).await;
+    }
+
+    /// Takes a permit; the semaphores are never closed while the server runs.
+    pub(crate) async fn permit<'a>(
+        &self,
+        semaphore: &'a Semaphore,
+    ) -> Result<tokio::sync::SemaphorePermit<'a>, Error> {
+        semaphore.acquire().await.map_err(|_| Error::Draining)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}

@@ -1,0 +1,112 @@
+//! The command line of `tytod`.
+
+use crate::config::{Config, LogConfig, LogFormat};
+use crate::error::Error;
+use crate::server::Server;
+use crate::{signing, status};
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Parser)]
+#[command(name = "tytod", version, about = "The Tyto server: matches templates that it cannot read")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve(Options),
+    /// Print the key that signs attestations, as clients keep it; makes it if there is none.
+    Key(Options),
+}
+
+/// What overrides the file: the command line first, then the environment.
+#[derive(Args)]
+struct Options {
+    /// Configuration file (TOML); without it the defaults hold.
+    #[arg(long, env = "TYTO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, env = "TYTO_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where gRPC is served.
+    #[arg(long, env = "TYTO_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Where metrics are served.
+    #[arg(long, env = "TYTO_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
+    /// The name under which attestations are issued.
+    #[arg(long, env = "TYTO_ISSUER")]
+    issuer: Option<String>,
+    /// Log levels by module.
+    #[arg(long, env = "TYTO_LOG")]
+    log: Option<String>,
+}
+
+impl Options {
+    fn config(self) -> Result<Config, Error> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        config.data_dir = self.data_dir.unwrap_or(config.data_dir);
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.admin_listen = self.admin_listen.or(config.admin_listen);
+        config.issuer = self.issuer.unwrap_or(config.issuer);
+        config.log.filter = self.log.unwrap_or(config.log.filter);
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// The binary `tytod`: reads the command line and serves, or prints the key.
+pub fn run_main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(options) => options.config().and_then(serve),
+        Command::Key(options) => options.config().and_then(|config| print_key(&config)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tytod: {}", status::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_key(config: &Config) -> Result<(), Error> {
+    let key = signing::load_or_create(&config.data_dir)?;
+    print!("{}", signing::trusted_keys(&key).to_text());
+    Ok(())
+}
+
+fn serve(config: Config) -> Result<(), Error> {
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })?;
+    runtime.block_on(async {
+        // Registered first: a signal during a long start ends the process as soon as it serves.
+        let failed = |source| Error::Runtime { action: "receive signals", source };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let server = Server::start(config).await?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        server.shutdown().await
+    })
+}
+
+fn start_log(config: &LogConfig) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|_| Error::LogFilter(config.filter.clone()))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! One typed tree, read and checked before any socket opens. Unknown keys are errors.
+
+use crate::Error;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use tyto_api::limits::MAX_AUDIENCE_BYTES;
+
+/// Everything that an operator can choose.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where everything is kept; one server at a time has it open.
+    pub data_dir: PathBuf,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where metrics are served in plain text, if anywhere. Not for the public.
+    pub admin_listen: Option<SocketAddr>,
+    /// The name under which attestations are issued.
+    pub issuer: String,
+    /// Whether clients may ask for the interface's description (`grpc.reflection.v1`).
+    pub reflection: bool,
+    /// How long calls in flight may take to finish at shutdown, in seconds.
+    pub drain_deadline_s: u64,
+    /// Tickets.
+    pub tickets: TicketConfig,
+    /// Identification.
+    pub identification: IdentificationConfig,
+    /// Limits.
+    pub limits: LimitConfig,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// How tickets are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TicketConfig {
+    /// How long a ticket may wait for its use, in seconds.
+    pub lifetime_s: u64,
+    /// Memory for tickets that are ready for use, in bytes.
+    pub cache_bytes: usize,
+}
+
+/// How galleries are searched.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentificationConfig {
+    /// Threads of one identification; 0 for as many as there are cores.
+    pub threads: usize,
+    /// Identifications that run at the same time; others wait.
+    pub concurrent: usize,
+}
+
+/// What bounds the load that callers can cause.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitConfig {
+    /// Most galleries.
+    pub galleries: usize,
+    /// Most calls at the same time on one connection.
+    pub streams_per_connection: u32,
+    /// How long a caller may keep a request stream silent, in seconds.
+    pub idle_stream_s: u64,
+    /// Segments that are checked and packed at the same time; others wait.
+    pub concurrent_provisions: usize,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Levels by module, as in `info,tyto_server=debug`.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("tyto-data"),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7443),
+            admin_listen: None,
+            issuer: "tyto".into(),
+            reflection: true,
+            drain_deadline_s: 25,
+            tickets: TicketConfig::default(),
+            identification: IdentificationConfig::default(),
+            limits: LimitConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for TicketConfig {
+    fn default() -> Self {
+        Self { lifetime_s: 24 * 3600, cache_bytes: 32 << 20 }
+    }
+}
+
+impl Default for IdentificationConfig {
+    fn default() -> Self {
+        Self { threads: 0, concurrent: 4 }
+    }
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self { galleries: 10_000, streams_per_connection: 256, idle_stream_s: 120, concurrent_provisions: 2 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Config {
+    /// A server on a free loopback port that keeps its data in `data_dir`: for tests and demonstrations.
+    pub fn local(data_dir: impl Into<PathBuf>) -> Self {
+        let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self { data_dir: data_dir.into(), listen, ..Self::default() }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::ReadConfig`], [`Error::ParseConfig`] (which names the key), or as [`Config::check`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::ReadConfig { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let config: Self = toml::from_str(text).map_err(|source| Error::ParseConfig(Box::new(source)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks every value that has a range.
+    ///
+    /// # Errors
+    /// [`Error::ConfigValue`] names the key and the range.
+    pub fn check(&self) -> Result<(), Error> {
+        let ranges = [
+            ("issuer (bytes)", self.issuer.len() as u64, 1, MAX_AUDIENCE_BYTES as u64),
+            ("drain_deadline_s", self.drain_deadline_s, 0, 3600),
+            ("tickets.lifetime_s", self.tickets.lifetime_s, 1, 30 * 24 * 3600),
+            ("tickets.cache_bytes", self.tickets.cache_bytes as u64, 0, 64 << 30),
+            ("identification.threads", self.identification.threads as u64, 0, 1024),
+            ("identification.concurrent", self.identification.concurrent as u64, 1, 1024),
+            ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
+            ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
+            ("limits.idle_stream_s", self.limits.idle_stream_s, 1, 24 * 3600),
+            ("limits.concurrent_provisions", self.limits.concurrent_provisions as u64, 1, 64),
+        ];
+        for (key, value, min, max) in ranges {
+            if !(min..=max).contains(&value) {
+                return Err(Error::ConfigValue { key, value, min, max });
+            }
+        }
+        if self.issuer.chars().any(char::is_control) {
+            return Err(Error::ConfigIssuer);
+        }
+        Ok(())
+    }
+
+    /// Threads of one identification.
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.identification.threads).unwrap_or_else(cores)
+    }
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_overrides_the_defaults_key_by_key() {
+        let text = "listen = '0.0.0.0:9000'\n[tickets]\nlifetime_s = 60\n[log]\nformat = 'json'\n";
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.listen.port(), config.tickets.lifetime_s), (9000, 60));
+        assert_eq!((config.tickets.cache_bytes, config.log.format), (32 << 20, LogFormat::Json));
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
+        for (text, name) in [
+            ("listne = '0.0.0.0:1'", "listne"),
+            ("[tickets]\nlifetime = 3", "lifetime"),
+            ("[tickets]\nlifetime_s = 0", "tickets.lifetime_s"),
+            ("issuer = ''", "issuer"),
+            ("[log]\nformat = 'xml'", "xml"),
+            ("listen = 'nowhere'", "listen"),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(format!("{error} {cause}").contains(name), "{text}: {error} {cause}");
+        }
+    }
+}

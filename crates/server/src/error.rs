@@ -1,0 +1,191 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tyto_scheme::{BlockId, GalleryId, TicketId};
+
+/// What can go wrong, at start and in calls. [`crate::status`] says what a caller gets to see of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration file cannot be read (operator).
+    #[error("cannot read the configuration {path}")]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file has a syntax error, an unknown key or a value of the wrong type (operator).
+    #[error("the configuration is wrong")]
+    ParseConfig(#[source] Box<toml::de::Error>),
+    /// A value of the configuration is out of range (operator).
+    #[error("configuration: {key} is {value}, not between {min} and {max}")]
+    ConfigValue {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// The least value.
+        min: u64,
+        /// The greatest value.
+        max: u64,
+    },
+    /// The issuer has control characters (operator).
+    #[error("configuration: issuer has control characters")]
+    ConfigIssuer,
+    /// The log filter is wrong (operator).
+    #[error("configuration: log.filter {0:?} is not a filter")]
+    LogFilter(String),
+    /// An address cannot be listened on (operator or environment).
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The signing key's file cannot be read or written (environment).
+    #[error("cannot {action} the signing key {path}")]
+    SigningKeyFile {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The transport failed (environment).
+    #[error("the transport failed")]
+    Transport(#[from] tonic::transport::Error),
+    /// The runtime cannot be made, or signals cannot be received (environment).
+    #[error("cannot {action}")]
+    Runtime {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The interface's description is not what reflection expects (bug).
+    #[error("the interface's description is broken")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A gallery cannot be brought into memory (storage).
+    #[error("gallery {gallery} cannot be loaded")]
+    Load {
+        /// The gallery.
+        gallery: GalleryId,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// What is stored of a block does not fit together (storage).
+    #[error("block {0} is not in its segment where its row says")]
+    BlockPlace(BlockId),
+
+    /// A message is wrong (caller).
+    #[error(transparent)]
+    Request(#[from] tyto_api::Error),
+    /// A field does not fit the gallery (caller).
+    #[error("{field}: {source}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// Why.
+        source: tyto_scheme::Error,
+    },
+    /// A stream breaks its order: header first, then chunks, then what ends it (caller).
+    #[error("stream: {0}")]
+    StreamOrder(&'static str),
+    /// The caller kept a request stream silent for too long (caller).
+    #[error("stream: nothing arrived for {idle_s} seconds")]
+    StreamIdle {
+        /// The limit in seconds.
+        idle_s: u64,
+    },
+    /// There is no such gallery (caller).
+    #[error("there is no gallery {0}")]
+    UnknownGallery(GalleryId),
+    /// The gallery holds no template of the subject (caller).
+    #[error("the gallery has no template of this subject")]
+    UnknownSubject,
+    /// There is no such ticket in this gallery (caller).
+    #[error("there is no ticket {0} for this gallery")]
+    UnknownTicket(TicketId),
+    /// The ticket expired (caller).
+    #[error("ticket {0} expired")]
+    TicketExpired(TicketId),
+    /// The ticket is for the other kind of comparison (caller).
+    #[error("ticket {0} is for the other kind of comparison")]
+    TicketKind(TicketId),
+    /// The ticket was used for another request (caller).
+    #[error("ticket {0} was used for another request")]
+    TicketUsed(TicketId),
+    /// The ticket was used, and its answer was lost (environment).
+    #[error("ticket {0} was used and its answer is gone")]
+    TicketSpent(TicketId),
+    /// The bytes of a ticket end before or after its announced size, or have another digest (caller).
+    #[error("chunk.data: the ticket does not have the announced {0}")]
+    TicketContent(&'static str),
+    /// The records of a segment do not go with its blocks (caller).
+    #[error("commit.records: {0}")]
+    Records(&'static str),
+    /// A block's slot map would have too many entries (caller).
+    #[error("changes.entries: block {block} would have {found} entries, the limit is {max}")]
+    Entries {
+        /// The block.
+        block: BlockId,
+        /// Entries after the change.
+        found: u64,
+        /// The limit.
+        max: u32,
+    },
+    /// The answer does not fit into a message (caller).
+    #[error("the answer has {found_bytes} bytes, the limit is {max_bytes}: fetch the changed records first")]
+    AnswerTooLarge {
+        /// Bytes of the answer.
+        found_bytes: usize,
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// The subject has too many templates (caller).
+    #[error("the subject has {found} templates, the limit of a verification is {max}")]
+    TooManyTemplates {
+        /// Templates found.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// There are as many galleries as there may be (caller).
+    #[error("there are {max} galleries, the limit")]
+    TooManyGalleries {
+        /// The limit.
+        max: usize,
+    },
+    /// The server shuts down (environment).
+    #[error("the server shuts down")]
+    Draining,
+    /// The transport of a call failed (environment).
+    #[error("the call was broken off")]
+    Broken(#[source] Box<tonic::Status>),
+
+    /// A change does not fit the gallery (caller).
+    #[error(transparent)]
+    Engine(#[from] tyto_engine::Error),
+    /// The store refused or failed; [`tyto_store::Error::fault`] says whose fault it is.
+    #[error(transparent)]
+    Store(#[from] tyto_store::Error),
+    /// An attestation cannot be made (bug).
+    #[error("the attestation cannot be made")]
+    Attest(#[from] tyto_attest::Error),
+    /// The cryptographic library failed (bug or environment).
+    #[error("a cryptographic operation failed")]
+    Crypto(#[from] tyto_pqc::Error),
+    /// A task panicked or was stopped (bug).
+    #[error("a task did not finish")]
+    Task(#[from] tokio::task::JoinError),
+    /// The gallery in memory is not the one in the store (bug).
+    #[error("the gallery in memory is at version {resident}, in the store at {stored}")]
+    Diverged {
+        /// The version in memory.
+        resident: u64,
+        /// The version in the store.
+        stored: u64,
+    },
+}

@@ -1,0 +1,87 @@
+//! The galleries that this server holds in memory.
+
+use crate::Error;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+use tyto_api::gallery::GalleryInfo;
+use tyto_engine::Gallery;
+use tyto_scheme::GalleryId;
+
+/// One gallery: what is resident of it, and what is not matched against.
+pub(crate) struct Entry {
+    resident: RwLock<Arc<Gallery>>,
+    /// Held by the one writer: from the check of a change to its installation.
+    pub(crate) writer: Mutex<()>,
+    pub(crate) sealed_descriptor: Bytes,
+    pub(crate) created_unix_ms: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(gallery: Gallery, sealed_descriptor: Bytes, created_unix_ms: u64) -> Self {
+        let resident = RwLock::new(Arc::new(gallery));
+        Self { resident, writer: Mutex::new(()), sealed_descriptor, created_unix_ms }
+    }
+
+    pub(crate) fn resident(&self) -> Arc<Gallery> {
+        self.resident.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what is in memory by what was read from the store.
+    pub(crate) fn replace(&self, gallery: Gallery) {
+        *self.resident.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gallery);
+    }
+
+    pub(crate) fn info(&self) -> GalleryInfo {
+        let gallery = self.resident();
+        let snapshot = gallery.snapshot();
+        GalleryInfo {
+            parameters: *gallery.parameters(),
+            sealed_descriptor: self.sealed_descriptor.clone(),
+            manifest_version: snapshot.manifest_version(),
+            blocks: snapshot.blocks().len() as u64,
+            templates: snapshot.templates() as u64,
+            slots_used: snapshot.slots_used() as u64,
+            slots_total: snapshot.slots_total() as u64,
+            resident_bytes: gallery.resident_bytes() as u64,
+            created_unix_ms: self.created_unix_ms,
+        }
+    }
+}
+
+/// All galleries, by id.
+#[derive(Default)]
+pub(crate) struct Galleries {
+    entries: RwLock<BTreeMap<GalleryId, Arc<Entry>>>,
+    /// Held while a gallery is created or deleted, in store and memory.
+    pub(crate) lifecycle: Mutex<()>,
+}
+
+impl Galleries {
+    pub(crate) fn get(&self, gallery: GalleryId) -> Result<Arc<Entry>, Error> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(&gallery).cloned().ok_or(Error::UnknownGallery(gallery))
+    }
+
+    pub(crate) fn insert(&self, gallery: GalleryId, entry: Entry) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(gallery, Arc::new(entry));
+    }
+
+    pub(crate) fn remove(&self, gallery: GalleryId) {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&gallery);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Up to `count` galleries after an id, in order.
+    pub(crate) fn page(&self, after: Option<GalleryId>, count: usize) -> Vec<Arc<Entry>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.range((start, Bound::Unbounded)).take(count).map(|(_, entry)| entry.clone()).collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! `tyto.matching.v1.MatchingService`.
+
+use super::{Answers, call, next};
+use crate::Error;
+use crate::app::App;
+use crate::service::tickets::TicketUpload;
+use crate::service::{identify, verify};
+use crate::status::status;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::{Request, Response, Status, Streaming};
+use tyto_api::matching::{IdentifyPart, TicketPart};
+use tyto_api::proto::matching::v1 as proto;
+use tyto_api::proto::matching::v1::matching_service_server::MatchingService;
+
+/// Load balancers cut streams that are silent for 30 s or more; the interface promises 15 s.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The handler.
+pub(crate) struct MatchingHandler(pub(crate) Arc<App>);
+
+#[tonic::async_trait]
+impl MatchingService for MatchingHandler {
+    async fn upload_ticket(
+        &self,
+        request: Request<Streaming<proto::UploadTicketRequest>>,
+    ) -> Result<Response<proto::UploadTicketResponse>, Status> {
+        call(&self.0, "UploadTicket", async {
+            let expires_unix_ms = receive_ticket(&self.0, request.into_inner()).await?;
+            Ok(proto::UploadTicketResponse { expires_unix_ms })
+        })
+        .await
+    }
+
+    async fn verify(
+        &self,
+        request: Request<proto::VerifyRequest>,
+    ) -> Result<Response<proto::VerifyResponse>, Status> {
+        let app = &self.0;
+        call(app, "Verify", async {
+            let request = request.into_inner().try_into()?;
+            Ok(app.work.detached(verify::verify(app.clone(), request)).await?.into())
+        })
+        .await
+    }
+
+    type IdentifyStream = Answers<proto::IdentifyResponse>;
+
+    async fn identify(
+        &self,
+        request: Request<proto::IdentifyRequest>,
+    ) -> Result<Response<Self::IdentifyStream>, Status> {
+        let app = &self.0;
+        call(app, "Identify", async {
+            let request = request.into_inner().try_into()?;
+            let parts = app.work.detached(identify::begin(app.clone(), request)).await?;
+            Ok(with_progress(parts, HEARTBEAT))
+        })
+        .await
+    }
+}
+
+/// The parts as messages, with a sign of life whenever none comes for a while.
+fn with_progress(parts: identify::Parts, heartbeat: Duration) -> Answers<proto::IdentifyResponse> {
+    stream::unfold((parts, 0), move |(mut parts, mut blocks_matched)| async move {
+        let part = match tokio::time::timeout(heartbeat, parts.recv()).await {
+            Ok(part) => part?,
+            Err(_) => Ok(IdentifyPart::Progress { blocks_matched }),
+        };
+        if let Ok(IdentifyPart::Blocks(replies)) = &part {
+            blocks_matched += replies.len() as u64;
+        }
+        Some((part.map(Into::into).map_err(|error| status("Identify", &error)), (parts, blocks_matched)))
+    })
+    .boxed()
+}
+
+/// Header, then chunks to the end.
+async fn receive_ticket(
+    app: &Arc<App>,
+    mut stream: Streaming<proto::UploadTicketRequest>,
+) -> Result<u64, Error> {
+    let first = next(app, &mut stream).await?.ok_or(Error::StreamOrder("the header is missing"))?;
+    let TicketPart::Header(header) = first.try_into()? else {
+        return Err(Error::StreamOrder("the header is not first"));
+    };
+    let mut upload = TicketUpload::begin(app.clone(), header)?;
+    while let Some(message) = next(app, &mut stream).await? {
+        match message.try_into()? {
+            TicketPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
+            TicketPart::Chunk(chunk) => upload.append(&chunk)?,
+        }
+    }
+    app.work.detached(upload.finish()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+    use tyto_api::proto::matching::v1::identify_response::Part;
+
+    #[tokio::test]
+    async fn a_silent_pass_gives_signs_of_life_that_count_what_was_sent() {
+        let (sender, parts) = mpsc::channel(4);
+        let mut answers = with_progress(parts, Duration::from_millis(20));
+        let reply = tyto_api::matching::BlockReply {
+            block: tyto_scheme::BlockId([1; 16]),
+            version: 1,
+            coefficients: bytes::Bytes::new(),
+            sealed_record: None,
+        };
+        sender.send(Ok(IdentifyPart::Blocks(vec![reply.clone(), reply]))).await.unwrap();
+        assert!(matches!(answers.next().await.unwrap().unwrap().part, Some(Part::Blocks(_))));
+        for _ in 0..2 {
+            let part = answers.next().await.unwrap().unwrap().part;
+            assert_eq!(part, Some(Part::Progress(proto::IdentifyProgress { blocks_matched: 2 })));
+        }
+        drop(sender);
+        assert!(answers.next().await.is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! Counters for operators: how many calls of which kind ended how. No ids, no sizes of single requests.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tonic::Code;
+
+#[derive(Default)]
+struct Calls {
+    count: u64,
+    elapsed: Duration,
+}
+
+/// The counters.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    calls: Mutex<BTreeMap<(&'static str, &'static str), Calls>>,
+    pub(crate) templates_compared: Counter,
+    pub(crate) templates_enrolled: Counter,
+    pub(crate) templates_removed: Counter,
+    pub(crate) attestations: Counter,
+}
+
+/// A number that grows.
+#[derive(Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Metrics {
+    pub(crate) fn call(&self, method: &'static str, code: Code, elapsed: Duration) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = calls.entry((method, name(code))).or_default();
+        entry.count += 1;
+        entry.elapsed += elapsed;
+    }
+
+    /// The Prometheus text format, with the gauges that the caller adds.
+    pub(crate) fn render(&self, gauges: &[(&str, u64)]) -> String {
+        let mut text = String::new();
+        let mut line = |line: std::fmt::Arguments<'_>| {
+            writeln!(text, "{line}").expect("a string takes everything");
+        };
+        line(format_args!("# TYPE tyto_calls_total counter"));
+        line(format_args!("# TYPE tyto_call_seconds_total counter"));
+        for ((method, code), calls) in &*self.calls.lock().unwrap_or_else(PoisonError::into_inner) {
+            let labels = format!("{{method=\"{method}\",code=\"{code}\"}}");
+            line(format_args!("tyto_calls_total{labels} {}", calls.count));
+            line(format_args!("tyto_call_seconds_total{labels} {:.6}", calls.elapsed.as_secs_f64()));
+        }
+        for (name, counter) in [
+            ("templates_compared", &self.templates_compared),
+            ("templates_enrolled", &self.templates_enrolled),
+            ("templates_removed", &self.templates_removed),
+            ("attestations", &self.attestations),
+        ] {
+            line(format_args!("# TYPE tyto_{name}_total counter\ntyto_{name}_total {}", counter.get()));
+        }
+        for (name, value) in gauges {
+            line(format_args!("# TYPE tyto_{name} gauge\ntyto_{name} {value}"));
+        }
+        text
+    }
+}
+
+/// The names of gRPC's documentation.
+pub(crate) fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,203 @@
+//! Start, serve, drain, stop.
+
+use crate::admin;
+use crate::app::{App, unix_ms};
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::grpc::{GalleryHandler, MatchingHandler};
+use crate::load::load_all;
+use crate::signing;
+use futures_util::StreamExt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tyto_api::limits::MAX_MESSAGE_BYTES;
+use tyto_api::proto::FILE_DESCRIPTOR_SET;
+use tyto_api::proto::gallery::v1::gallery_service_server::GalleryServiceServer;
+use tyto_api::proto::matching::v1::matching_service_server::MatchingServiceServer;
+use tyto_attest::TrustedKeys;
+use tyto_store::Store;
+
+/// A message of the largest size fits into a stream's window, so that an upload need not wait for the client to be
+/// told that it may go on.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+const MAX_FRAME_BYTES: u32 = 256 << 10;
+/// A connection whose peer is gone is found out after these two together.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long connections may take to notice that they were cut.
+const CUT_OFF: Duration = Duration::from_secs(2);
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
+const HEALTH_SERVICES: [&str; 3] = ["", "tyto.gallery.v1.GalleryService", "tyto.matching.v1.MatchingService"];
+
+/// Starts servers.
+pub struct Server;
+
+/// A server that answers calls, until it is shut down.
+pub struct RunningServer {
+    local_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
+    trusted_keys: TrustedKeys,
+    app: Arc<App>,
+    health: HealthReporter,
+    stop: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
+    transport: JoinHandle<Result<(), tonic::transport::Error>>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the data directory, brings all galleries into memory, and serves.
+    ///
+    /// # Errors
+    /// Whatever is wrong with configuration, data directory or addresses; nothing is served then.
+    pub async fn start(config: Config) -> Result<RunningServer, Error> {
+        config.check()?;
+        let store = Store::open(&config.data_dir).await?;
+        let key = signing::load_or_create(&config.data_dir)?;
+        let trusted_keys = signing::trusted_keys(&key);
+        let (stop, draining) = watch::channel(false);
+        let app = Arc::new(App::new(config, store, key, draining));
+        load_all(&app.store, &app.galleries).await?;
+
+        let (listener, local_addr) = listen(app.config.listen).await?;
+        let mut helpers = vec![tokio::spawn(expire_tickets(app.store.clone()))];
+        let mut admin_addr = None;
+        if let Some(address) = app.config.admin_listen {
+            let (listener, address) = listen(address).await?;
+            admin_addr = Some(address);
+            helpers.push(tokio::spawn(admin::serve(listener, app.clone())));
+        }
+        let (router, health) = router(&app).await?;
+        let mut stopped = stop.subscribe();
+        let until = async move {
+            // An error means that the handle is gone, which ends the server as well.
+            let _ = stopped.wait_for(|&stopped| stopped).await;
+        };
+        let (cut, is_cut) = watch::channel(false);
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .map(move |stream| stream.map(|stream| Connection::new(stream, is_cut.clone())));
+        let transport = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until));
+        tracing::info!(address = %local_addr, galleries = app.galleries.len(), "serving");
+        Ok(RunningServer { local_addr, admin_addr, trusted_keys, app, health, stop, cut, transport, helpers })
+    }
+}
+
+impl RunningServer {
+    /// Where gRPC is served.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Where metrics are served.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// The key that signs attestations, in the form that clients keep.
+    pub fn trusted_keys(&self) -> &TrustedKeys {
+        &self.trusted_keys
+    }
+
+    /// Drains and stops: health says `NOT_SERVING`, no new connection or call is taken, calls in flight have the
+    /// configured time to finish, then the data directory is free.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] if serving had failed before.
+    pub async fn shutdown(mut self) -> Result<(), Error> {
+        for service in HEALTH_SERVICES {
+            self.health.set_service_status(service, ServingStatus::NotServing).await;
+        }
+        tracing::info!("draining");
+        self.stop.send_replace(true);
+        let deadline = Duration::from_secs(self.app.config.drain_deadline_s);
+        let drained = async {
+            let served = (&mut self.transport).await;
+            self.app.work.idle().await;
+            served
+        };
+        let served = tokio::time::timeout(deadline, drained).await;
+        for helper in &self.helpers {
+            helper.abort();
+        }
+        let result = match served {
+            Ok(Ok(served)) => served.map_err(Error::from),
+            Ok(Err(task)) => Err(task.into()),
+            Err(_) => {
+                tracing::warn!(deadline_s = deadline.as_secs(), "the drain deadline cuts off calls");
+                self.cut.send_replace(true);
+                if tokio::time::timeout(CUT_OFF, &mut self.transport).await.is_err() {
+                    self.transport.abort();
+                }
+                Ok(())
+            }
+        };
+        self.app.store.close().await;
+        tracing::info!("stopped");
+        result
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// All services, their limits, and the switch of their health.
+async fn router(app: &Arc<App>) -> Result<(Router, HealthReporter), Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for service in HEALTH_SERVICES {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let reflection = if app.config.reflection {
+        let service = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        Some(service)
+    } else {
+        None
+    };
+    let gallery = GalleryServiceServer::new(GalleryHandler(app.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let matching = MatchingServiceServer::new(MatchingHandler(app.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let router = tonic::transport::Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .max_concurrent_streams(app.config.limits.streams_per_connection)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_service(health_service)
+        .add_optional_service(reflection)
+        .add_service(gallery)
+        .add_service(matching);
+    Ok((router, health))
+}
+
+/// Forgets tickets that nobody used in time.
+async fn expire_tickets(store: Store) {
+    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        interval.tick().await;
+        match store.expire_tickets(unix_ms()).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::info!(expired, "tickets expired"),
+            Err(error) => tracing::error!(error = %crate::status::chain(&error), "tickets cannot be expired"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What an attestation says about an answer: digests while the answer is made, the signature at its end.
+
+use crate::Error;
+use crate::app::{App, unix_ms};
+use bytes::Bytes;
+use tyto_api::content;
+use tyto_api::matching::{Attestation, AttestationRequest, BlockReply, Probe, SlotResult};
+use tyto_attest::digest::{DigestKind, SaltedDigest, blocks_root};
+use tyto_attest::{Operation, Statement};
+use tyto_engine::{Block, Snapshot, StateDigests};
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::GalleryParameters;
+use tyto_scheme::query::{Kind, Target};
+
+/// The software named in statements.
+const SOFTWARE: &str = concat!("tytod ", env!("CARGO_PKG_VERSION"));
+
+/// The digests of an answer so far.
+pub(crate) struct Evidence {
+    wanted: AttestationRequest,
+    salt: [u8; 32],
+    operation: Operation,
+    ticket: Option<[u8; 16]>,
+    request: [u8; 32],
+    result: SaltedDigest,
+    records: SaltedDigest,
+    /// Blocks of a verification; an identification covers all.
+    covered: Option<Vec<([u8; 16], u64)>>,
+}
+
+impl Evidence {
+    /// Begins an attestation, if one is wanted.
+    pub(crate) fn begin(
+        wanted: Option<&AttestationRequest>,
+        target: Target,
+        probe: &Probe,
+    ) -> Result<Option<Self>, Error> {
+        let Some(wanted) = wanted.cloned() else { return Ok(None) };
+        let salt = tyto_pqc::random::bytes()?;
+        let mut request = SaltedDigest::new(DigestKind::Request, &salt);
+        content::request(target, probe, &mut request);
+        let (operation, covered) = match target.kind() {
+            Kind::Verify => (Operation::Verify, Some(Vec::new())),
+            Kind::Identify => (Operation::Identify, None),
+        };
+        Ok(Some(Self {
+            wanted,
+            operation,
+            covered,
+            ticket: match probe {
+                Probe::Ticket(ticket) => Some(ticket.ticket.0),
+                Probe::Query(_) => None,
+            },
+            request: request.finalize(),
+            result: SaltedDigest::new(DigestKind::Result, &salt),
+            records: SaltedDigest::new(DigestKind::Records, &salt),
+            salt,
+        }))
+    }
+
+    /// A block whose record the answer rests on.
+    pub(crate) fn block(&mut self, block: &Block) {
+        let state = block.state();
+        content::record(state.id, state.version, &state.record_digest, &mut self.records);
+        if let Some(covered) = &mut self.covered {
+            covered.push((state.id.0, state.version));
+        }
+    }
+
+    /// A template's result.
+    pub(crate) fn slot(&mut self, result: &SlotResult) {
+        content::slot_result(result, &mut self.result);
+    }
+
+    /// A block's reply.
+    pub(crate) fn reply(&mut self, reply: &BlockReply) {
+        content::block_reply(reply, &mut self.result);
+    }
+
+    /// Signs the statement.
+    pub(crate) fn sign(
+        self,
+        app: &App,
+        parameters: &GalleryParameters,
+        snapshot: &Snapshot,
+    ) -> Result<Attestation, Error> {
+        let digests = snapshot.digests(state_digests);
+        let mut state = SaltedDigest::new(DigestKind::GalleryState, &self.salt);
+        content::gallery_state(
+            snapshot.manifest_version(),
+            &digests.manifest,
+            &digests.blocks_root,
+            &mut state,
+        );
+        let blocks_total = snapshot.blocks().len() as u64;
+        let (root, blocks_matched) = match &self.covered {
+            None => (digests.blocks_root, blocks_total),
+            Some(covered) => (blocks_root(covered), covered.len() as u64),
+        };
+        let statement = Statement {
+            issuer: app.config.issuer.clone(),
+            issued_at_unix_ms: unix_ms(),
+            audience: self.wanted.audience,
+            nonce: self.wanted.nonce,
+            principal: None,
+            operation: self.operation,
+            parameter_set: parameters.layout.parameter_set().id(),
+            gallery_id: parameters.gallery.0,
+            mask_epoch: parameters.mask_epoch,
+            manifest_version: snapshot.manifest_version(),
+            blocks_root: root,
+            blocks_matched,
+            blocks_total,
+            ticket_id: self.ticket,
+            request_digest: self.request,
+            gallery_state_digest: state.finalize(),
+            records_digest: self.records.finalize(),
+            result_digest: self.result.finalize(),
+            reply_bits: parameters.layout.reply_bits(),
+            software_version: SOFTWARE.into(),
+            build_digest: None,
+        };
+        let cose_sign1 = Bytes::from(tyto_attest::sign(&statement, &app.key)?);
+        app.metrics.attestations.add(1);
+        Ok(Attestation { cose_sign1, salt: self.salt })
+    }
+}
+
+fn state_digests(snapshot: &Snapshot) -> StateDigests {
+    let blocks: Vec<_> = snapshot.blocks().iter().map(|block| (block.id().0, block.version())).collect();
+    StateDigests { manifest: sha3_256(&[snapshot.sealed_manifest()]), blocks_root: blocks_root(&blocks) }
+}

@@ -1,0 +1,81 @@
+//! The life of galleries.
+
+use crate::Error;
+use crate::app::{App, unix_ms};
+use crate::galleries::Entry;
+use std::sync::Arc;
+use tyto_api::gallery::{CreateGallery, GalleryInfo, ListGalleries, ListTemplates, TemplateLocation};
+use tyto_engine::Gallery;
+use tyto_scheme::GalleryId;
+use tyto_store::{Created, NewGallery, TemplateCursor};
+
+pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), Error> {
+    let _lifecycle = app.galleries.lifecycle.lock().await;
+    let CreateGallery { parameters, sealed_descriptor, sealed_manifest } = request;
+    let id = parameters.gallery;
+    let max = app.config.limits.galleries;
+    if app.galleries.len() >= max && app.galleries.get(id).is_err() {
+        return Err(Error::TooManyGalleries { max });
+    }
+    let created_ms = unix_ms();
+    let new = NewGallery {
+        parameters,
+        sealed_descriptor: sealed_descriptor.clone(),
+        sealed_manifest: sealed_manifest.clone(),
+        created_ms,
+    };
+    let created = app.store.create_gallery(new).await?;
+    if created == Created::New {
+        let gallery = Gallery::new(parameters, 1, Arc::from(&sealed_manifest[..]), Vec::new())?;
+        app.galleries.insert(id, Entry::new(gallery, sealed_descriptor, created_ms));
+        tracing::info!(gallery = %id, "gallery created");
+    } else if app.galleries.get(id).is_err() {
+        // The store has it, memory does not: an earlier creation reported a failure after its commit.
+        let row = app.store.gallery(id).await?;
+        let (descriptor, created_ms) = (row.sealed_descriptor.clone(), row.created_ms);
+        let gallery = crate::load::load(&app.store, row).await?;
+        app.galleries.insert(id, Entry::new(gallery, descriptor, created_ms));
+    }
+    Ok(())
+}
+
+pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<(), Error> {
+    let _lifecycle = app.galleries.lifecycle.lock().await;
+    let entry = app.galleries.get(id)?;
+    let _writer = entry.writer.lock().await;
+    app.store.delete_gallery(id).await?;
+    app.galleries.remove(id);
+    tracing::info!(gallery = %id, "gallery deleted");
+    Ok(())
+}
+
+/// A page of galleries, and the id after which the next page begins.
+pub(crate) fn list(app: &App, request: ListGalleries) -> (Vec<GalleryInfo>, Option<GalleryId>) {
+    let entries = app.galleries.page(request.after, request.page_size + 1);
+    let infos: Vec<_> = entries.iter().take(request.page_size).map(|entry| entry.info()).collect();
+    let more = entries.len() > request.page_size;
+    let next = infos.last().filter(|_| more).map(|info| info.parameters.gallery);
+    (infos, next)
+}
+
+/// A page of templates, and the token of the next page.
+pub(crate) async fn list_templates(
+    app: &App,
+    request: ListTemplates,
+) -> Result<(Vec<TemplateLocation>, Vec<u8>), Error> {
+    let after = match &request.page_token[..] {
+        [] => None,
+        token => Some(
+            TemplateCursor::from_bytes(token).ok_or(tyto_api::Error::PageToken { field: "page_token" })?,
+        ),
+    };
+    let page = app.store.list_templates(request.gallery, after, request.page_size as u32).await?;
+    let (templates, next) = page;
+    let location = |at: tyto_store::TemplateLocation| TemplateLocation {
+        subject: at.subject,
+        block: at.block,
+        slot: at.slot,
+    };
+    let token = next.map(|cursor| cursor.to_bytes().to_vec()).unwrap_or_default();
+    Ok((templates.into_iter().map(location).collect(), token))
+}

@@ -1,0 +1,175 @@
+//! Identification (1:N): one pass over a snapshot, sent while it runs.
+
+use crate::Error;
+use crate::app::App;
+use crate::service::attestation::Evidence;
+use crate::service::tickets::{self, Begun, Hold, Purpose};
+use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
+use crate::work::{Running, compute};
+use bytes::Bytes;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
+use tyto_engine::{Gallery, PackedQuery, Snapshot, match_all};
+use tyto_scheme::TicketId;
+use tyto_scheme::query::{Kind, Target};
+use tyto_store::MAX_ANSWER_BYTES;
+
+/// Messages that wait for a slow client; a batch of blocks each.
+const QUEUE: usize = 16;
+
+/// The parts of an answer as they are made.
+pub(crate) type Parts = mpsc::Receiver<Result<IdentifyPart, Error>>;
+
+/// Begins an identification. Must run to its end once begun; the pass itself goes on behind the returned parts.
+pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Error> {
+    let gallery = app.galleries.get(request.gallery)?.resident();
+    let (sender, parts) = mpsc::channel(QUEUE);
+    let (queries, used) = match &request.probe {
+        Probe::Query(query) => {
+            let (parameters, query) = (*gallery.parameters(), query.clone());
+            (compute(move || parse_query(&parameters, Kind::Identify, &query)).await?, None)
+        }
+        Probe::Ticket(ticket) => {
+            let purpose = Purpose {
+                gallery: request.gallery,
+                target: Target::Gallery,
+                known_manifest_version: request.known_manifest_version,
+                attestation: request.attestation.as_ref(),
+            };
+            match tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, ticket).await? {
+                Begun::Fresh(queries, hold) => (queries, Some((ticket.ticket, hold))),
+                Begun::Answered(stored) => {
+                    tokio::spawn(replay(ticket.ticket, stored, sender));
+                    return Ok(parts);
+                }
+            }
+        }
+    };
+    let running = app.work.begin();
+    let kept = used.is_some().then(|| vec![ANSWERED]);
+    let pass = Pass { app, gallery, request, queries, sender: Some(sender), kept };
+    tokio::spawn(run(pass, used, running));
+    Ok(parts)
+}
+
+/// Sends what was kept of an earlier identical request.
+async fn replay(ticket: TicketId, stored: Bytes, sender: mpsc::Sender<Result<IdentifyPart, Error>>) {
+    let mut rest = if stored.first() == Some(&ANSWERED) { stored.slice(1..) } else { Bytes::new() };
+    loop {
+        let part = match IdentifyPart::take_from(&mut rest) {
+            Ok(None) => return,
+            Ok(Some(part)) => Ok(part),
+            Err(error) => Err(damaged(ticket)(error)),
+        };
+        let last = part.is_err();
+        if sender.send(part).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running) {
+    let app = pass.app.clone();
+    let Ok(permit) = app.permit(&app.identifications).await else { return };
+    let sender = pass.sender.clone();
+    let result = compute(move || pass.run()).await;
+    drop(permit);
+    match result {
+        Ok(kept) => {
+            // The caller need not wait for the disk: its stream ends here. A retry does, while the ticket is held.
+            drop(sender);
+            if let (Some(answer), Some((ticket, _))) = (kept, &used) {
+                tickets::finish_use(&app, *ticket, answer).await;
+            }
+        }
+        Err(error) => {
+            if let Some(sender) = sender {
+                // The caller may be gone, which is no fault.
+                let _ = sender.send(Err(error)).await;
+            }
+        }
+    }
+    drop((used, running));
+}
+
+/// One pass and whom it is for.
+struct Pass {
+    app: Arc<App>,
+    gallery: Arc<Gallery>,
+    request: Identify,
+    queries: Vec<PackedQuery>,
+    /// Nobody, once the caller is gone.
+    sender: Option<mpsc::Sender<Result<IdentifyPart, Error>>>,
+    /// The answer so far, if it is kept with a ticket.
+    kept: Option<Vec<u8>>,
+}
+
+impl Pass {
+    /// Makes the whole answer; gives what is to be kept of it.
+    fn run(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let snapshot = self.gallery.snapshot();
+        let mut evidence =
+            Evidence::begin(self.request.attestation.as_ref(), Target::Gallery, &self.request.probe)?;
+        let blocks_total = snapshot.blocks().len() as u64;
+        let known = self.request.known_manifest_version;
+        let ticket = match &self.request.probe {
+            Probe::Ticket(ticket) => Some(ticket.clone()),
+            Probe::Query(_) => None,
+        };
+        let state = snapshot_state(&snapshot, known);
+        if self.emit(IdentifyPart::Header { snapshot: state, ticket, blocks_total }).is_break() {
+            return Ok(None);
+        }
+        let queries = std::mem::take(&mut self.queries);
+        let flow = match_all(&snapshot, &queries[0], self.app.config.threads(), |batch| {
+            let replies: Vec<_> =
+                batch.into_iter().map(|reply| block_reply(&snapshot, reply, known)).collect();
+            if let Some(evidence) = &mut evidence {
+                for (reply, ordinal) in &replies {
+                    evidence.reply(reply);
+                    evidence.block(&snapshot.blocks()[*ordinal]);
+                }
+            }
+            self.emit(IdentifyPart::Blocks(replies.into_iter().map(|(reply, _)| reply).collect()))
+        });
+        if flow.is_break() {
+            return Ok(None);
+        }
+        self.app.metrics.templates_compared.add(snapshot.templates());
+        let sign = |e: Evidence| e.sign(&self.app, self.gallery.parameters(), &snapshot);
+        let attestation = evidence.map(sign).transpose()?;
+        // The answer is whole; a caller that is gone changes nothing any more.
+        let _ = self.emit(IdentifyPart::Trailer { blocks_matched: blocks_total, attestation });
+        Ok(self.kept.take().filter(|kept| kept.len() <= MAX_ANSWER_BYTES))
+    }
+
+    /// Sends a part and keeps it; breaks if nobody needs it any more.
+    fn emit(&mut self, part: IdentifyPart) -> ControlFlow<()> {
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.len() <= MAX_ANSWER_BYTES) {
+            part.append_to(kept);
+        }
+        let gone = self.sender.as_ref().is_some_and(|sender| sender.blocking_send(Ok(part)).is_err());
+        if gone {
+            self.sender = None;
+        }
+        if self.sender.is_none() && self.kept.is_none() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) -> (BlockReply, usize) {
+    let state = snapshot.blocks()[reply.ordinal].state();
+    let changed = state.changed_at > known;
+    let part = BlockReply {
+        block: state.id,
+        version: state.version,
+        coefficients: reply.packed.into(),
+        sealed_record: changed.then(|| Bytes::copy_from_slice(&state.record)),
+    };
+    (part, reply.ordinal)
+}

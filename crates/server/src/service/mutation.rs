@@ -1,0 +1,171 @@
+//! Enrolment and removal: check, store, install, and only then acknowledge.
+
+use crate::Error;
+use crate::app::App;
+use crate::galleries::Entry;
+use crate::load;
+use crate::work::compute;
+use std::sync::Arc;
+use tyto_api::gallery::{BlockChange, Mutation, Outcome};
+use tyto_api::limits::MAX_ENTRIES_PER_BLOCK;
+use tyto_engine::{BlockUpdate, Change, Gallery, Removal, Write};
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::{Delta, GalleryId};
+use tyto_store::{BlockMutation, MAX_DELTAS_PER_CALL, SealedManifest, Store};
+
+/// Applies a mutation. Must run to its end once begun: [`crate::work::Work::detached`].
+pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, Error> {
+    let id = mutation.gallery;
+    let entry = app.galleries.get(id)?;
+    let _writer = entry.writer.lock().await;
+    let gallery = entry.resident();
+    let current = gallery.snapshot().manifest_version();
+    if mutation.manifest.version != current + 1 {
+        // Either a repetition of the latest mutation, which the store recognises, or a conflict.
+        let outcome = app.store.apply(stored(mutation)).await?;
+        return settle(&app, id, &entry, outcome).await;
+    }
+    if is_stale(&gallery, &mutation.changes) {
+        return Ok(Outcome::Conflict { manifest_version: current });
+    }
+    check_entries(&gallery, &mutation.changes)?;
+    let change = change(&app.store, &gallery, &mutation).await?;
+    let counts =
+        (count(&mutation, |change| change.writes.len()), count(&mutation, |change| change.removals.len()));
+    let preparing = gallery.clone();
+    let prepared = compute(move || Ok(preparing.prepare(change)?)).await?;
+    let outcome = app.store.apply(stored(mutation)).await?;
+    if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
+        return settle(&app, id, &entry, outcome).await;
+    }
+    gallery.install(prepared)?;
+    app.metrics.templates_enrolled.add(counts.0);
+    app.metrics.templates_removed.add(counts.1);
+    tracing::info!(
+        gallery = %id,
+        manifest_version = current + 1,
+        written = counts.0,
+        removed = counts.1,
+        "mutation committed"
+    );
+    Ok(Outcome::Committed { manifest_version: current + 1 })
+}
+
+/// Gives the store's verdict on what memory did not expect, after making sure that memory has the same state: a
+/// commit that reported a failure may have happened.
+pub(crate) async fn settle(
+    app: &App,
+    id: GalleryId,
+    entry: &Entry,
+    outcome: tyto_store::Outcome,
+) -> Result<Outcome, Error> {
+    use tyto_store::Outcome as O;
+    let (answer, stored) = match outcome {
+        O::Committed { manifest_version } | O::Repeated { manifest_version } => {
+            (Outcome::Committed { manifest_version }, app.store.gallery(id).await?.manifest.version)
+        }
+        O::Conflict { current } => (Outcome::Conflict { manifest_version: current }, current),
+    };
+    let resident = entry.resident().snapshot().manifest_version();
+    if stored != resident {
+        tracing::error!(gallery = %id, error = %Error::Diverged { resident, stored }, "reading the gallery again");
+        entry.replace(load::load(&app.store, app.store.gallery(id).await?).await?);
+    }
+    Ok(answer)
+}
+
+fn count(mutation: &Mutation, of: impl Fn(&BlockChange) -> usize) -> usize {
+    mutation.changes.iter().map(of).sum()
+}
+
+/// Whether a block is at another version than a change was made on.
+fn is_stale(gallery: &Gallery, changes: &[BlockChange]) -> bool {
+    let stale = |change: &BlockChange| {
+        gallery.block(change.block).is_some_and(|block| block.version() != change.base_version)
+    };
+    changes.iter().any(stale)
+}
+
+fn check_entries(gallery: &Gallery, changes: &[BlockChange]) -> Result<(), Error> {
+    for change in changes {
+        let held = gallery.block(change.block).map_or(0, |block| block.state().entries);
+        let found = u64::from(held) + change.entries.len() as u64;
+        if found > MAX_ENTRIES_PER_BLOCK.into() {
+            return Err(Error::Entries { block: change.block, found, max: MAX_ENTRIES_PER_BLOCK });
+        }
+    }
+    Ok(())
+}
+
+/// What the engine computes of a mutation; reads the deltas of the templates that are removed.
+async fn change(store: &Store, gallery: &Gallery, mutation: &Mutation) -> Result<Change, Error> {
+    let layout = &gallery.parameters().layout;
+    let mut updates = Vec::with_capacity(mutation.changes.len());
+    for change in &mutation.changes {
+        let write = |write: &tyto_api::gallery::SlotWrite| {
+            let delta = Delta::from_bytes(layout, &write.delta)
+                .map_err(|source| Error::Field { field: "changes.writes.delta", source })?;
+            Ok(Write { slot: write.slot.into(), subject: write.subject, delta })
+        };
+        updates.push(BlockUpdate {
+            block: change.block,
+            base_version: change.base_version,
+            writes: change.writes.iter().map(write).collect::<Result<_, Error>>()?,
+            removals: removals(store, gallery, change).await?,
+            first_entry: change.first_entry,
+            added_entries: change.entries.len() as u32,
+            record: Arc::from(&change.sealed_record[..]),
+            record_digest: sha3_256(&[&change.sealed_record]),
+        });
+    }
+    Ok(Change {
+        manifest_version: mutation.manifest.version,
+        sealed_manifest: Arc::from(&mutation.manifest.sealed[..]),
+        provisioned: Vec::new(),
+        updates,
+    })
+}
+
+async fn removals(store: &Store, gallery: &Gallery, change: &BlockChange) -> Result<Vec<Removal>, Error> {
+    let parameters = gallery.parameters();
+    let mut removals = Vec::with_capacity(change.removals.len());
+    for slots in change.removals.chunks(MAX_DELTAS_PER_CALL) {
+        let deltas = store.deltas(parameters.gallery, change.block, slots).await?;
+        for &slot in slots {
+            parameters
+                .layout
+                .check_slot(slot.into())
+                .map_err(|source| Error::Field { field: "changes.removals", source })?;
+            let stored = deltas.iter().find(|delta| delta.slot == slot);
+            let stored = stored.ok_or(tyto_engine::Error::SlotEmpty { block: change.block, slot })?;
+            let delta = Delta::from_bytes(&parameters.layout, &stored.delta)
+                .map_err(|source| Error::Field { field: "stored delta", source })?;
+            removals.push(Removal { slot: slot.into(), delta });
+        }
+    }
+    Ok(removals)
+}
+
+/// What the store keeps of a mutation.
+fn stored(mutation: Mutation) -> tyto_store::Mutation {
+    let write = |write: tyto_api::gallery::SlotWrite| tyto_store::Write {
+        slot: write.slot,
+        subject: write.subject,
+        delta: write.delta,
+        tag: write.tag,
+    };
+    let block = |change: BlockChange| BlockMutation {
+        block: change.block,
+        base_version: change.base_version,
+        writes: change.writes.into_iter().map(write).collect(),
+        removals: change.removals,
+        first_entry: change.first_entry,
+        entries: change.entries,
+        sealed_record: change.sealed_record,
+    };
+    tyto_store::Mutation {
+        gallery: mutation.gallery,
+        changes: mutation.changes.into_iter().map(block).collect(),
+        manifest: SealedManifest { version: mutation.manifest.version, sealed: mutation.manifest.sealed },
+    }
+}

@@ -1,0 +1,128 @@
+//! Provisioning: an upload of a segment in pieces, then the commit that makes blocks of it.
+
+use crate::Error;
+use crate::app::App;
+use crate::service::mutation::settle;
+use crate::work::compute;
+use std::sync::Arc;
+use tyto_api::gallery::{Chunk, Outcome, ProvisionCommit, ProvisionHeader, UploadStatus};
+use tyto_engine::{Block, BlockState, Change};
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::segment::Segment;
+use tyto_scheme::{GalleryId, GalleryParameters, UploadId};
+use tyto_store::{CommitSegment, SealedManifest, VerifiedUpload};
+
+/// An upload that a stream continues.
+pub(crate) struct Upload {
+    app: Arc<App>,
+    gallery: GalleryId,
+    id: UploadId,
+    committed: bool,
+}
+
+impl Upload {
+    pub(crate) async fn begin(app: Arc<App>, header: ProvisionHeader) -> Result<Self, Error> {
+        let ProvisionHeader { gallery, upload, total_bytes, digest } = header;
+        app.galleries.get(gallery)?;
+        let status = app.store.begin_upload(gallery, upload, total_bytes, digest).await?;
+        Ok(Self { app, gallery, id: upload, committed: status.committed })
+    }
+
+    pub(crate) async fn append(&self, chunk: Chunk) -> Result<(), Error> {
+        self.app.store.append_upload(self.id, chunk.offset, chunk.data).await?;
+        Ok(())
+    }
+
+    /// Commits, whether or not the caller waits for the end.
+    pub(crate) async fn commit(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
+        let work = self.app.work.clone();
+        work.detached(self.commit_to_the_end(commit)).await
+    }
+
+    async fn commit_to_the_end(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
+        let Self { app, gallery: id, id: upload, committed } = self;
+        let _permit = app.permit(&app.provisions).await?;
+        let entry = app.galleries.get(id)?;
+        let verified = app.store.read_upload(id, upload).await?;
+        let sealed = Arc::from(&commit.manifest.sealed[..]);
+        let version = commit.manifest.version;
+        // A segment that is there already is not packed again: the store says whether this is a repetition.
+        let blocks = if committed {
+            Vec::new()
+        } else {
+            let (parameters, verified, commit) =
+                (*entry.resident().parameters(), verified.clone(), commit.clone());
+            compute(move || pack(&parameters, &verified, &commit)).await?
+        };
+        let _writer = entry.writer.lock().await;
+        let gallery = entry.resident();
+        if committed || version != gallery.snapshot().manifest_version() + 1 {
+            let outcome = app.store.commit_segment(stored(verified, commit)).await?;
+            return settle(&app, id, &entry, outcome).await;
+        }
+        let change = Change {
+            manifest_version: version,
+            sealed_manifest: sealed,
+            provisioned: blocks,
+            updates: Vec::new(),
+        };
+        let prepared = gallery.prepare(change)?;
+        let count = commit.records.len();
+        let outcome = app.store.commit_segment(stored(verified, commit)).await?;
+        if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
+            return settle(&app, id, &entry, outcome).await;
+        }
+        gallery.install(prepared)?;
+        tracing::info!(gallery = %id, %upload, blocks = count, manifest_version = version, "segment committed");
+        Ok(Outcome::Committed { manifest_version: version })
+    }
+}
+
+/// How far an upload is.
+pub(crate) async fn status(app: &App, gallery: GalleryId, upload: UploadId) -> Result<UploadStatus, Error> {
+    app.galleries.get(gallery)?;
+    let status = app.store.upload_status(gallery, upload).await?;
+    Ok(UploadStatus { received_bytes: status.received_bytes, committed: status.committed })
+}
+
+/// Checks every coefficient of a segment and brings its blocks into the form that is matched.
+fn pack(
+    parameters: &GalleryParameters,
+    upload: &VerifiedUpload,
+    commit: &ProvisionCommit,
+) -> Result<Vec<Block>, Error> {
+    let segment_error = |source| Error::Field { field: "segment", source };
+    let segment = Segment::parse(parameters, upload.bytes()).map_err(segment_error)?;
+    let ids = segment.block_ids();
+    if ids.len() != commit.records.len() {
+        return Err(Error::Records("there is not one record per block of the segment"));
+    }
+    let mut blocks = Vec::with_capacity(ids.len());
+    for (index, (id, record)) in ids.into_iter().zip(&commit.records).enumerate() {
+        if record.block != id {
+            return Err(Error::Records("the records are not in the order of the segment's blocks"));
+        }
+        if record.version != 1 {
+            return Err(Error::Records("a provisioned block has version 1"));
+        }
+        let state = BlockState {
+            id,
+            version: 1,
+            changed_at: commit.manifest.version,
+            record: Arc::from(&record.sealed[..]),
+            record_digest: sha3_256(&[&record.sealed]),
+            entries: 0,
+        };
+        let polynomials = segment.polynomials(index).map_err(segment_error)?;
+        blocks.push(Block::from_polynomials(&parameters.layout, state, polynomials, &[], &[]));
+    }
+    Ok(blocks)
+}
+
+fn stored(upload: VerifiedUpload, commit: ProvisionCommit) -> CommitSegment {
+    CommitSegment {
+        upload,
+        blocks: commit.records.into_iter().map(|record| (record.block, record.sealed)).collect(),
+        manifest: SealedManifest { version: commit.manifest.version, sealed: commit.manifest.sealed },
+    }
+}

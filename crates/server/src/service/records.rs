@@ -1,0 +1,100 @@
+//! What clients fetch: records with their slot maps, and deltas.
+
+use crate::Error;
+use crate::app::App;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tyto_api::gallery::{FetchDeltas, FetchRecords, RecordPart, SealedRecord, StoredDelta};
+use tyto_engine::{Block, Snapshot};
+use tyto_scheme::{BlockId, GalleryId};
+use tyto_store::Store;
+
+/// Messages that wait for a slow client.
+const QUEUE: usize = 4;
+
+/// Streams the manifest and the changed records of one snapshot.
+pub(crate) fn fetch(
+    app: &Arc<App>,
+    request: FetchRecords,
+) -> Result<mpsc::Receiver<Result<RecordPart, Error>>, Error> {
+    let snapshot = app.galleries.get(request.gallery)?.resident().snapshot();
+    let (sender, parts) = mpsc::channel(QUEUE);
+    let app = app.clone();
+    tokio::spawn(async move {
+        let result = send(&app.store, &snapshot, request, &sender).await;
+        if let Err(error) = result {
+            // The client may be gone, which is no fault.
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    Ok(parts)
+}
+
+async fn send(
+    store: &Store,
+    snapshot: &Snapshot,
+    request: FetchRecords,
+    sender: &mpsc::Sender<Result<RecordPart, Error>>,
+) -> Result<(), Error> {
+    let known: HashMap<BlockId, u32> = request.known_entries.into_iter().collect();
+    let changed: Vec<&Arc<Block>> = snapshot
+        .blocks()
+        .iter()
+        .filter(|block| block.state().changed_at > request.known_manifest_version)
+        .collect();
+    let manifest = RecordPart::Manifest {
+        version: snapshot.manifest_version(),
+        sealed: Bytes::copy_from_slice(snapshot.sealed_manifest()),
+        changed_blocks: changed.len() as u64,
+    };
+    if sender.send(Ok(manifest)).await.is_err() {
+        return Ok(());
+    }
+    for block in changed {
+        let first_entry = known.get(&block.id()).copied().unwrap_or(0);
+        let part = record(store, request.gallery, block, first_entry).await?;
+        if sender.send(Ok(part)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The record of a block and the entries of exactly its version. Entries are only ever appended, so that those of
+/// an older version are still there.
+async fn record(store: &Store, gallery: GalleryId, block: &Block, known: u32) -> Result<RecordPart, Error> {
+    let state = block.state();
+    let first_entry = known.min(state.entries);
+    let entries = if first_entry < state.entries {
+        store.entries(gallery, state.id, first_entry, state.entries).await?
+    } else {
+        Vec::new()
+    };
+    if entries.len() as u32 != state.entries - first_entry {
+        return Err(tyto_store::Error::Corrupt(tyto_store::Object::Row("entries")).into());
+    }
+    Ok(RecordPart::Block { record: sealed_record(block), first_entry, entries })
+}
+
+/// A block's record as it is sent.
+pub(crate) fn sealed_record(block: &Block) -> SealedRecord {
+    let state = block.state();
+    SealedRecord { block: state.id, version: state.version, sealed: Bytes::copy_from_slice(&state.record) }
+}
+
+/// The deltas of some slots of a block; slots that hold no template are left out.
+pub(crate) async fn deltas(app: &App, request: FetchDeltas) -> Result<Vec<StoredDelta>, Error> {
+    let parameters = *app.galleries.get(request.gallery)?.resident().parameters();
+    for &slot in &request.slots {
+        parameters
+            .layout
+            .check_slot(slot.into())
+            .map_err(|source| Error::Field { field: "slots", source })?;
+    }
+    let deltas = app.store.deltas(request.gallery, request.block, &request.slots).await?;
+    let delta =
+        |delta: tyto_store::StoredDelta| StoredDelta { slot: delta.slot, delta: delta.delta, tag: delta.tag };
+    Ok(deltas.into_iter().map(delta).collect())
+}

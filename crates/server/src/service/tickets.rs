@@ -1,0 +1,315 @@
+//! Tickets: their upload, the memory for those that are ready, and their one use.
+
+use crate::Error;
+use crate::app::{App, unix_ms};
+use crate::work::compute;
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tyto_api::content;
+use tyto_api::gallery::Chunk;
+use tyto_api::matching::{AttestationRequest, Probe, TicketHeader, TicketUse};
+use tyto_engine::{PackedQuery, add_deltas, prepare_query};
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::query::{Kind, Target, parse_deltas, parse_ticket};
+use tyto_scheme::{GalleryId, GalleryParameters, TicketId};
+use tyto_store::{Created, NewTicket, UseOutcome};
+
+const USE_DOMAIN: &[u8] = b"tyto/v1/ticket-use";
+
+/// An upload in progress. Tickets are small enough to be held in memory until they are whole; what arrived is
+/// bounded by the one size that each kind has.
+pub(crate) struct TicketUpload {
+    app: Arc<App>,
+    header: TicketHeader,
+    parameters: GalleryParameters,
+    bytes: Vec<u8>,
+}
+
+impl TicketUpload {
+    pub(crate) fn begin(app: Arc<App>, header: TicketHeader) -> Result<Self, Error> {
+        let parameters = *app.galleries.get(header.gallery)?.resident().parameters();
+        if header.key != parameters.key {
+            return Err(mismatch("header.key_id", "ticket", "key id"));
+        }
+        let sizes = [Kind::Verify, Kind::Identify].map(|kind| kind.ticket_bytes(&parameters.layout));
+        if !sizes.contains(&(header.total_bytes as usize)) {
+            let source = tyto_scheme::Error::Length {
+                what: "ticket",
+                found: header.total_bytes as usize,
+                expected: sizes[1],
+            };
+            return Err(Error::Field { field: "header.total_bytes", source });
+        }
+        Ok(Self { app, header, parameters, bytes: Vec::new() })
+    }
+
+    pub(crate) fn append(&mut self, chunk: &Chunk) -> Result<(), Error> {
+        if chunk.offset != self.bytes.len() as u64 {
+            return Err(Error::StreamOrder("chunk.offset is not where the ticket goes on"));
+        }
+        if chunk.offset + chunk.data.len() as u64 > self.header.total_bytes {
+            return Err(Error::TicketContent("size"));
+        }
+        self.bytes.extend_from_slice(&chunk.data);
+        Ok(())
+    }
+
+    /// Checks and keeps the ticket; gives the time at which it expires, in milliseconds since 1970.
+    pub(crate) async fn finish(self) -> Result<u64, Error> {
+        let Self { app, header, parameters, bytes } = self;
+        if bytes.len() as u64 != header.total_bytes {
+            return Err(Error::TicketContent("size"));
+        }
+        let bytes = Bytes::from(bytes);
+        let checked = bytes.clone();
+        let (kind, queries) = compute(move || check(&parameters, &header, &checked)).await?;
+        let new = NewTicket {
+            ticket: header.ticket,
+            gallery: header.gallery,
+            key: header.key,
+            kind,
+            expires_ms: unix_ms() + app.config.tickets.lifetime_s * 1000,
+        };
+        let expires_ms = match app.store.put_ticket(new, bytes).await? {
+            Created::New => new.expires_ms,
+            Created::AlreadyThere => app.store.ticket(header.ticket).await?.facts.expires_ms,
+        };
+        app.tickets.insert(header.ticket, queries);
+        tracing::debug!(gallery = %header.gallery, ticket = %header.ticket, "ticket kept");
+        Ok(expires_ms)
+    }
+}
+
+fn mismatch(field: &'static str, object: &'static str, what: &'static str) -> Error {
+    Error::Field { field, source: tyto_scheme::Error::Mismatch { object, field: what } }
+}
+
+fn check(
+    parameters: &GalleryParameters,
+    header: &TicketHeader,
+    bytes: &[u8],
+) -> Result<(Kind, Vec<PackedQuery>), Error> {
+    if sha3_256(&[bytes]) != header.digest {
+        return Err(Error::TicketContent("digest"));
+    }
+    let (ticket, kind, queries) = prepare(parameters, bytes)?;
+    if ticket != header.ticket {
+        return Err(mismatch("header.ticket_id", "ticket", "ticket id"));
+    }
+    Ok((kind, queries))
+}
+
+fn prepare(
+    parameters: &GalleryParameters,
+    bytes: &[u8],
+) -> Result<(TicketId, Kind, Vec<PackedQuery>), Error> {
+    let parsed = parse_ticket(parameters, bytes);
+    let (ticket, kind, polynomials) = parsed.map_err(|source| Error::Field { field: "ticket", source })?;
+    Ok((ticket, kind, polynomials.queries().iter().map(|query| prepare_query(query)).collect()))
+}
+
+/// Tickets in the form that is matched, so that a use need not read and transform them. Bounded in bytes; the oldest
+/// goes first.
+pub(crate) struct TicketCache {
+    max_bytes: usize,
+    inner: Mutex<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    bytes: usize,
+    queries: HashMap<TicketId, Vec<PackedQuery>>,
+    oldest_first: VecDeque<TicketId>,
+}
+
+impl TicketCache {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, inner: Mutex::default() }
+    }
+
+    fn insert(&self, ticket: TicketId, queries: Vec<PackedQuery>) {
+        let size = bytes_of(&queries);
+        if size > self.max_bytes {
+            return;
+        }
+        let mut cached = self.lock();
+        cached.take(ticket);
+        while cached.bytes + size > self.max_bytes {
+            let Some(&oldest) = cached.oldest_first.front() else { break };
+            cached.take(oldest);
+        }
+        cached.bytes += size;
+        cached.queries.insert(ticket, queries);
+        cached.oldest_first.push_back(ticket);
+    }
+
+    fn take(&self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
+        self.lock().take(ticket)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cached> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cached {
+    fn take(&mut self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
+        let queries = self.queries.remove(&ticket)?;
+        self.oldest_first.retain(|&other| other != ticket);
+        self.bytes -= bytes_of(&queries);
+        Some(queries)
+    }
+}
+
+fn bytes_of(queries: &[PackedQuery]) -> usize {
+    queries.iter().map(PackedQuery::bytes).sum()
+}
+
+/// The tickets whose use is under way: an identical retry waits for the answer instead of being told that there is
+/// none.
+#[derive(Default)]
+pub(crate) struct TicketUses {
+    held: Mutex<HashSet<TicketId>>,
+    freed: Notify,
+}
+
+/// A ticket that nobody else uses meanwhile.
+pub(crate) struct Hold {
+    app: Arc<App>,
+    ticket: TicketId,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.app.uses.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.ticket);
+        self.app.uses.freed.notify_waiters();
+    }
+}
+
+async fn hold(app: &Arc<App>, ticket: TicketId) -> Hold {
+    loop {
+        let mut freed = std::pin::pin!(app.uses.freed.notified());
+        // Registered before the look, so that no release is missed.
+        freed.as_mut().enable();
+        if app.uses.held.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket) {
+            return Hold { app: app.clone(), ticket };
+        }
+        freed.await;
+    }
+}
+
+/// What became of a ticket's use.
+pub(crate) enum Begun {
+    /// It is this request's, and marked so for ever: the probe's queries.
+    Fresh(Vec<PackedQuery>, Hold),
+    /// The same request was answered before.
+    Answered(Bytes),
+}
+
+/// What a ticket is used for: a retry must be the same in all of it.
+pub(crate) struct Purpose<'a> {
+    pub(crate) gallery: GalleryId,
+    pub(crate) target: Target,
+    pub(crate) known_manifest_version: u64,
+    pub(crate) attestation: Option<&'a AttestationRequest>,
+}
+
+impl Purpose<'_> {
+    fn digest(&self, probe: &Probe) -> [u8; 32] {
+        let mut request = Vec::new();
+        content::request(self.target, probe, &mut request);
+        let wanted: &[&[u8]] = match self.attestation {
+            None => &[b"-", &[], &[]],
+            Some(wanted) => &[b"+", &wanted.nonce, wanted.audience.as_bytes()],
+        };
+        // Every part has a fixed length, or the one that the gallery's layout gives it, except the last.
+        sha3_256(&[
+            USE_DOMAIN,
+            &self.gallery.0,
+            &request,
+            &self.known_manifest_version.to_le_bytes(),
+            wanted[0],
+            wanted[1],
+            wanted[2],
+        ])
+    }
+}
+
+/// Begins the use of a ticket. What can be refused without it is refused before the ticket is marked.
+pub(crate) async fn begin_use(
+    app: &Arc<App>,
+    parameters: &GalleryParameters,
+    purpose: Purpose<'_>,
+    probe: &Probe,
+    ticket: &TicketUse,
+) -> Result<Begun, Error> {
+    let (id, layout, kind) = (ticket.ticket, parameters.layout, purpose.target.kind());
+    let facts = app.store.ticket(id).await?.facts;
+    if facts.gallery != parameters.gallery {
+        return Err(Error::UnknownTicket(id));
+    }
+    if facts.kind != kind {
+        return Err(Error::TicketKind(id));
+    }
+    let deltas = parse_deltas(&layout, kind, &ticket.deltas)
+        .map_err(|source| Error::Field { field: "ticket.deltas", source })?;
+    let hold = hold(app, id).await;
+    match app.store.begin_use(id, purpose.digest(probe)).await? {
+        UseOutcome::Fresh => {}
+        UseOutcome::Done(answer) => return Ok(Begun::Answered(answer)),
+        UseOutcome::Spent => return Err(Error::TicketSpent(id)),
+        UseOutcome::OtherContent => return Err(Error::TicketUsed(id)),
+        UseOutcome::Expired => return Err(Error::TicketExpired(id)),
+    }
+    let cached = app.tickets.take(id);
+    let stored = match &cached {
+        Some(_) => Bytes::new(),
+        None => app.store.read_ticket(id).await?,
+    };
+    let parameters = *parameters;
+    let ready = move || {
+        let mut queries = match cached {
+            Some(queries) => queries,
+            None => prepare(&parameters, &stored)?.2,
+        };
+        for (query, delta) in queries.iter_mut().zip(&deltas) {
+            add_deltas(&layout, query, delta);
+        }
+        Ok(queries)
+    };
+    Ok(Begun::Fresh(compute(ready).await?, hold))
+}
+
+/// Keeps the answer of a use for identical retries. A failure costs the caller a retry's answer, no more.
+pub(crate) async fn finish_use(app: &App, ticket: TicketId, answer: Vec<u8>) {
+    if let Err(error) = app.store.finish_use(ticket, answer.into()).await {
+        let error = crate::status::chain(&error);
+        tracing::error!(%ticket, %error, "the answer of a ticket's use was not kept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_keeps_the_newest_tickets_within_its_bytes() {
+        let query = || vec![PackedQuery::new(1)];
+        let cache = TicketCache::new(3 * bytes_of(&query()));
+        let id = |n| TicketId([n; 16]);
+        for n in 0..5 {
+            cache.insert(id(n), query());
+        }
+        assert!(cache.take(id(1)).is_none());
+        assert!(cache.take(id(3)).is_some());
+        assert!(cache.take(id(3)).is_none(), "a ticket is taken once");
+        cache.insert(id(5), query());
+        assert!(cache.take(id(2)).is_some(), "taking made room");
+        cache.insert(id(6), vec![PackedQuery::new(4)]);
+        assert!(cache.take(id(6)).is_none(), "larger than the cache");
+        assert!(cache.take(id(4)).is_some() && cache.take(id(5)).is_some());
+        assert_eq!(cache.lock().bytes, 0);
+    }
+}
