@@ -70,16 +70,7 @@ CREATE TABLE blocks (
     UNIQUE (segment, index_in_segment)
 );
 
--- A row is a slot that was written: filled, or burnt when its template is removed. Rows go only with their block.
-CREATE TABLE templates (
-    block INTEGER NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
-    slot INTEGER NOT NULL CHECK (slot BETWEEN 0 AND 2047),
-    subject BLOB CHECK (length(subject) = 16),
-    tag BLOB CHECK (length(tag) = 16),
-    delta BLOB,
-    PRIMARY KEY (block, slot),
-    CHECK ((subject IS NULL) = (delta IS NULL) AND (tag IS NULL) = (delta IS NULL))
-) WITHOUT ROWID;
+-- The templates of each gallery are in a table of their own, made with the gallery: see src/templates.rs.
 
 -- Sealed slot-map entries in the order in which they were appended.
 CREATE TABLE entries (

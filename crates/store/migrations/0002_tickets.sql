@@ -7,6 +7,8 @@ CREATE TABLE tickets (
     bytes INTEGER NOT NULL,
     digest BLOB NOT NULL CHECK (length(digest) = 32),
     expires_ms INTEGER NOT NULL,
+    -- When the bytes or the answer are deleted; NULL once neither is left.
+    forget_ms INTEGER,
     -- 0 open, 1 begun, 2 done, 3 expired without use.
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
     -- Object of the ticket's bytes; NULL once they are deleted.
@@ -17,7 +19,10 @@ CREATE TABLE tickets (
     answer_path TEXT,
     answer BLOB,
     CHECK ((state IN (1, 2)) = (request_digest IS NOT NULL)),
-    CHECK (answer_digest IS NULL OR (answer IS NULL) <> (answer_path IS NULL))
+    CHECK (answer_digest IS NULL OR (answer IS NULL) <> (answer_path IS NULL)),
+    CHECK ((forget_ms IS NULL) = (path IS NULL AND answer_digest IS NULL))
 ) WITHOUT ROWID;
 CREATE INDEX tickets_by_expiry ON tickets (expires_ms);
-CREATE INDEX tickets_by_gallery ON tickets (gallery_id) WHERE path IS NOT NULL OR answer_digest IS NOT NULL;
+CREATE INDEX tickets_to_forget ON tickets (forget_ms) WHERE forget_ms IS NOT NULL;
+CREATE INDEX tickets_of_gallery ON tickets (gallery_id) WHERE forget_ms IS NOT NULL;
+CREATE INDEX tickets_with_bytes ON tickets (gallery_id) WHERE path IS NOT NULL;

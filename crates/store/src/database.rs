@@ -8,9 +8,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection, Transaction};
-use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections that read beside the one that writes.
@@ -44,6 +43,8 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))
             .pragma("secure_delete", "ON")
+            // Statement journals and sorts would leave rows in temporary files.
+            .pragma("temp_store", "MEMORY")
             .pragma("journal_size_limit", WAL_KEPT_BYTES.to_string());
         let writing = options
             .clone()
@@ -54,6 +55,7 @@ impl Database {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .min_connections(1)
+                .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
@@ -92,56 +94,32 @@ impl Database {
 
 pub(crate) type SqlQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-/// A statement that inserts many rows at once: the cost of a statement is that of several rows. It is prepared for
-/// a few batch sizes only, so that the statement cache holds them all.
-pub(crate) struct RowInsert {
+/// Rows inserted by one statement, whose cost is that of several rows. Few sizes, so that the statement cache holds
+/// them all.
+const BATCH_ROWS: [usize; 4] = [256, 32, 4, 1];
+
+/// Inserts a row for each item; `bind` binds its columns. `head` is the statement up to `VALUES`, made from this
+/// crate's own words and numbers.
+pub(crate) async fn insert_rows<T>(
+    connection: &mut SqliteConnection,
+    head: &str,
     columns: usize,
-    statements: [(usize, LazyLock<String>); 4],
-}
-
-macro_rules! row_insert {
-    ($head:literal, $columns:literal) => {{
-        use std::sync::LazyLock;
-        const fn statement<const ROWS: usize>() -> (usize, LazyLock<String>) {
-            (ROWS, LazyLock::new(|| $crate::database::insert_sql($head, $columns, ROWS)))
-        }
-        $crate::database::RowInsert::new(
-            $columns,
-            [statement::<256>(), statement::<32>(), statement::<4>(), statement::<1>()],
-        )
-    }};
-}
-pub(crate) use row_insert;
-
-pub(crate) fn insert_sql(head: &str, columns: usize, rows: usize) -> String {
+    mut items: &[T],
+    bind: impl for<'q> Fn(SqlQuery<'q>, &T) -> SqlQuery<'q>,
+) -> Result<(), sqlx::Error> {
     let row = format!("({})", vec!["?"; columns].join(", "));
-    let mut sql = String::with_capacity(head.len() + 8 + rows * (row.len() + 2));
-    let _ = write!(sql, "{head} VALUES {}", vec![row; rows].join(", "));
-    sql
-}
-
-impl RowInsert {
-    pub(crate) const fn new(columns: usize, statements: [(usize, LazyLock<String>); 4]) -> Self {
-        Self { columns, statements }
-    }
-
-    /// Inserts a row for each item; `bind` binds its columns.
-    pub(crate) async fn run<T>(
-        &'static self,
-        connection: &mut SqliteConnection,
-        mut items: &[T],
-        bind: impl for<'q> Fn(SqlQuery<'q>, &T) -> SqlQuery<'q>,
-    ) -> Result<(), sqlx::Error> {
-        debug_assert!(self.columns > 0);
-        for (rows, sql) in &self.statements {
-            while let Some((batch, rest)) = items.split_at_checked(*rows) {
-                let query = batch.iter().fold(sqlx::query(sql.as_str()), &bind);
-                query.execute(&mut *connection).await?;
-                items = rest;
-            }
+    for rows in BATCH_ROWS {
+        if items.len() < rows {
+            continue;
         }
-        Ok(())
+        let sql: Arc<str> = format!("{head} VALUES {}", vec![row.as_str(); rows].join(", ")).into();
+        while let Some((batch, rest)) = items.split_at_checked(rows) {
+            let query = batch.iter().fold(sqlx::query(AssertSqlSafe(Arc::clone(&sql))), &bind);
+            query.execute(&mut *connection).await?;
+            items = rest;
+        }
     }
+    Ok(())
 }
 
 /// A column with an unsigned number.

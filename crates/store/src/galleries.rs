@@ -2,6 +2,7 @@
 
 use crate::blobs::sha3_256;
 use crate::database::{array, bytes, number, signed};
+use crate::templates::Templates;
 use crate::{
     Counts, Created, Error, Gallery, MAX_DESCRIPTOR_BYTES, MAX_MANIFEST_BYTES, NewGallery, Object,
     SealedManifest, Store,
@@ -110,7 +111,7 @@ impl Store {
         if deleted.bind(id.0.as_slice()).fetch_optional(&mut *tx).await?.is_some() {
             return Err(Error::GalleryDeleted(id));
         }
-        sqlx::query(SQL)
+        let inserted = sqlx::query(SQL)
             .bind(id.0.as_slice())
             .bind(i64::from(layout.parameter_set().id()))
             .bind(layout.dimension() as i64)
@@ -125,6 +126,7 @@ impl Store {
             .bind(new.sealed_manifest.as_ref())
             .execute(&mut *tx)
             .await?;
+        Templates::of(inserted.last_insert_rowid()).create(&mut tx).await?;
         tx.commit().await?;
         Ok(Created::New)
     }
@@ -179,6 +181,7 @@ impl Store {
             .fetch_all(&mut *tx)
             .await?;
         objects.extend(crate::tickets::forget_gallery(&mut tx, gallery).await?);
+        Templates::of(head.row).drop(&mut tx).await?;
         sqlx::query("DELETE FROM galleries WHERE id = ?").bind(head.row).execute(&mut *tx).await?;
         let mark = sqlx::query("INSERT INTO deleted_galleries (gallery_id) VALUES (?)");
         mark.bind(gallery.0.as_slice()).execute(&mut *tx).await?;

@@ -30,6 +30,7 @@ mod mutations;
 mod reads;
 mod segments;
 mod sweep;
+mod templates;
 mod tickets;
 mod types;
 mod uploads;
@@ -64,7 +65,7 @@ pub const MAX_RECORD_BYTES: usize = 64 << 10;
 pub const MAX_MANIFEST_BYTES: usize = 2 << 20;
 /// Most bytes of a sealed descriptor.
 pub const MAX_DESCRIPTOR_BYTES: usize = 16 << 10;
-/// Most tickets of one gallery whose bytes are kept.
+/// Most tickets of one gallery that are not used yet.
 pub const MAX_OPEN_TICKETS: u64 = 4096;
 /// Most bytes of a ticket's answer.
 pub const MAX_ANSWER_BYTES: usize = MAX_TICKET_BYTES;
@@ -74,6 +75,8 @@ pub const MAX_DELTAS_PER_CALL: usize = 256;
 pub const MAX_TEMPLATES_PER_PAGE: u32 = 10_000;
 /// An upload that got no bytes for so long is deleted when the store is next opened.
 pub const STALE_UPLOAD_MS: u64 = 24 * 3600 * 1000;
+/// How long an answer is kept for identical retries, if its ticket does not expire before.
+pub const ANSWER_KEPT_MS: u64 = 3600 * 1000;
 /// How long after its expiry a ticket's used mark stays. Until then its id is refused; a backend that keeps a
 /// ticket's secrets longer than this after the ticket expired has a fault of its own to find.
 pub const USED_MARK_KEPT_MS: u64 = 400 * 24 * 3600 * 1000;

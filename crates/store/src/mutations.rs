@@ -1,10 +1,10 @@
 //! Mutations: enrolment and removal.
 
-use crate::database::{RowInsert, number, row_insert, signed};
+use crate::database::{insert_rows, number, signed};
 use crate::galleries::{GalleryHead, check_manifest, set_manifest};
+use crate::templates::Templates;
 use crate::{BlockMutation, Error, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Mutation, Outcome, Store};
 use sqlx::{Row, SqliteConnection};
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use tyto_scheme::BlockId;
 
@@ -130,8 +130,9 @@ async fn apply_change(
     if stored.entries != change.first_entry {
         return Err(Error::EntryIndex { block, expected: stored.entries, found: change.first_entry });
     }
-    remove_templates(connection, stored.row, change).await?;
-    write_templates(connection, stored.row, change).await?;
+    let templates = Templates::of(head.row);
+    templates.remove(connection, stored.row, change).await?;
+    templates.write(connection, stored.row, change).await?;
     append_entries(connection, stored.row, change).await?;
     let (writes, removals) = (change.writes.len() as i64, change.removals.len() as i64);
     let query = sqlx::query(SQL).bind(change.entries.len() as i64).bind(writes - removals).bind(writes);
@@ -140,73 +141,17 @@ async fn apply_change(
     Ok(())
 }
 
-/// Burns slots: what was in them is overwritten (`secure_delete`), the row stays.
-async fn remove_templates(
-    connection: &mut SqliteConnection,
-    block_row: i64,
-    change: &BlockMutation,
-) -> Result<(), Error> {
-    const SQL: &str = "UPDATE templates SET subject = NULL, tag = NULL, delta = NULL \
-         WHERE block = ? AND slot = ? AND delta IS NOT NULL";
-    for &slot in &change.removals {
-        let query = sqlx::query(SQL).bind(block_row).bind(i64::from(slot));
-        if query.execute(&mut *connection).await?.rows_affected() != 1 {
-            return Err(Error::SlotEmpty { block: change.block, slot });
-        }
-    }
-    Ok(())
-}
-
-async fn write_templates(
-    connection: &mut SqliteConnection,
-    block_row: i64,
-    change: &BlockMutation,
-) -> Result<(), Error> {
-    static INSERT: RowInsert = row_insert!("INSERT INTO templates (block, slot, subject, tag, delta)", 5);
-    check_unused(connection, block_row, change).await?;
-    INSERT
-        .run(connection, &change.writes, |query, write| {
-            query
-                .bind(block_row)
-                .bind(i64::from(write.slot))
-                .bind(write.subject.0.as_slice())
-                .bind(write.tag.as_slice())
-                .bind(write.delta.as_ref())
-        })
-        .await?;
-    Ok(())
-}
-
-/// Checks that no slot to write has a row, and that none is named twice. The table's key guards the same.
-async fn check_unused(
-    connection: &mut SqliteConnection,
-    block_row: i64,
-    change: &BlockMutation,
-) -> Result<(), Error> {
-    const SQL: &str = "SELECT slot FROM templates WHERE block = ? AND slot BETWEEN ? AND ?";
-    let slots = || change.writes.iter().map(|write| write.slot);
-    let (Some(first), Some(last)) = (slots().min(), slots().max()) else { return Ok(()) };
-    let query = sqlx::query_scalar(SQL).bind(block_row).bind(i64::from(first)).bind(i64::from(last));
-    let used: Vec<i64> = query.fetch_all(connection).await?;
-    let mut used: HashSet<i64> = used.into_iter().collect();
-    match slots().find(|&slot| !used.insert(i64::from(slot))) {
-        Some(slot) => Err(Error::SlotUsed { block: change.block, slot }),
-        None => Ok(()),
-    }
-}
-
 async fn append_entries(
     connection: &mut SqliteConnection,
     block_row: i64,
     change: &BlockMutation,
 ) -> Result<(), Error> {
-    static INSERT: RowInsert = row_insert!("INSERT INTO entries (block, idx, sealed)", 3);
+    const INSERT: &str = "INSERT INTO entries (block, idx, sealed)";
     let rows: Vec<(u32, &[u8])> =
         (change.first_entry..).zip(change.entries.iter().map(AsRef::as_ref)).collect();
-    INSERT
-        .run(connection, &rows, |query, &(index, sealed)| {
-            query.bind(block_row).bind(i64::from(index)).bind(sealed)
-        })
-        .await?;
+    insert_rows(connection, INSERT, 3, &rows, |query, &(index, sealed)| {
+        query.bind(block_row).bind(i64::from(index)).bind(sealed)
+    })
+    .await?;
     Ok(())
 }

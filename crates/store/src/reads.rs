@@ -2,6 +2,7 @@
 
 use crate::database::{array, bytes, number};
 use crate::galleries::GalleryHead;
+use crate::templates::Templates;
 use crate::{
     BlockRow, Error, FilledSlot, MAX_DELTAS_PER_CALL, MAX_TEMPLATES_PER_PAGE, Store, StoredDelta,
     TemplateCursor, TemplateLocation,
@@ -11,16 +12,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use tyto_scheme::{BlockId, GalleryId, Pseudonym, UploadId};
 
-/// Finds the row of a block.
-async fn block_row(
+/// Finds a gallery's templates and the row of a block.
+async fn find_block(
     connection: &mut SqliteConnection,
     gallery: GalleryId,
     block: BlockId,
-) -> Result<i64, Error> {
+) -> Result<(Templates, i64), Error> {
     const SQL: &str = "SELECT id FROM blocks WHERE gallery = ? AND block_id = ?";
     let head = GalleryHead::find(connection, gallery).await?;
     let query = sqlx::query_scalar(SQL).bind(head.row).bind(block.0.as_slice());
-    query.fetch_optional(connection).await?.ok_or(Error::UnknownBlock(block))
+    let row = query.fetch_optional(connection).await?.ok_or(Error::UnknownBlock(block))?;
+    Ok((Templates::of(head.row), row))
 }
 
 fn slot_of(row: &SqliteRow) -> Result<u16, Error> {
@@ -57,10 +59,11 @@ impl Store {
 
     /// The filled slots of one block in order; at most 2,048.
     pub async fn load_deltas(&self, gallery: GalleryId, block: BlockId) -> Result<Vec<FilledSlot>, Error> {
-        const SQL: &str =
-            "SELECT slot, subject, delta FROM templates WHERE block = ? AND delta IS NOT NULL ORDER BY slot";
         let mut tx = self.inner.database.read().await?;
-        let row = block_row(&mut tx, gallery, block).await?;
+        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        let sql = format!(
+            "SELECT slot, subject, delta FROM {templates} WHERE block = ? AND filled = 1 ORDER BY slot"
+        );
         let parse = |row: SqliteRow| {
             Ok(FilledSlot {
                 slot: slot_of(&row)?,
@@ -68,15 +71,17 @@ impl Store {
                 delta: bytes(&row, "delta")?,
             })
         };
-        sqlx::query(SQL).bind(row).fetch_all(&mut *tx).await?.into_iter().map(parse).collect()
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(row).fetch_all(&mut *tx).await?;
+        rows.into_iter().map(parse).collect()
     }
 
     /// The slots of one block whose templates were removed, in order.
     pub async fn burnt_slots(&self, gallery: GalleryId, block: BlockId) -> Result<Vec<u16>, Error> {
-        const SQL: &str = "SELECT slot FROM templates WHERE block = ? AND delta IS NULL ORDER BY slot";
         let mut tx = self.inner.database.read().await?;
-        let row = block_row(&mut tx, gallery, block).await?;
-        sqlx::query(SQL).bind(row).fetch_all(&mut *tx).await?.iter().map(slot_of).collect()
+        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        let sql = format!("SELECT slot FROM {templates} WHERE block = ? AND filled = 0 ORDER BY slot");
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(row).fetch_all(&mut *tx).await?;
+        rows.iter().map(slot_of).collect()
     }
 
     /// Sealed slot-map entries of a block, from index `from` to before `to`, or fewer if the map is shorter.
@@ -89,7 +94,7 @@ impl Store {
     ) -> Result<Vec<Bytes>, Error> {
         const SQL: &str = "SELECT sealed FROM entries WHERE block = ? AND idx >= ? AND idx < ? ORDER BY idx";
         let mut tx = self.inner.database.read().await?;
-        let row = block_row(&mut tx, gallery, block).await?;
+        let (_, row) = find_block(&mut tx, gallery, block).await?;
         let query = sqlx::query(SQL).bind(row).bind(i64::from(from)).bind(i64::from(to));
         query.fetch_all(&mut *tx).await?.iter().map(|row| bytes(row, "sealed")).collect()
     }
@@ -106,10 +111,10 @@ impl Store {
     ) -> Result<Vec<StoredDelta>, Error> {
         Error::check_limit("slots in a call", slots.len() as u64, MAX_DELTAS_PER_CALL as u64)?;
         let mut tx = self.inner.database.read().await?;
-        let row = block_row(&mut tx, gallery, block).await?;
-        // Only question marks depend on the input.
+        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        // Only the number of question marks depends on the input.
         let sql = format!(
-            "SELECT slot, delta, tag FROM templates WHERE block = ? AND delta IS NOT NULL AND slot IN ({}) \
+            "SELECT slot, delta, tag FROM {templates} WHERE block = ? AND filled = 1 AND slot IN ({}) \
              ORDER BY slot",
             vec!["?"; slots.len()].join(", ")
         );
@@ -132,15 +137,18 @@ impl Store {
         after: Option<TemplateCursor>,
         limit: u32,
     ) -> Result<(Vec<TemplateLocation>, Option<TemplateCursor>), Error> {
-        const SQL: &str = "SELECT b.ordinal, b.block_id, t.slot, t.subject FROM blocks b \
-             JOIN templates t ON t.block = b.id \
-             WHERE b.gallery = ?1 AND b.ordinal >= ?2 AND (b.ordinal > ?2 OR t.slot > ?3) \
-             AND t.subject IS NOT NULL ORDER BY b.ordinal, t.slot LIMIT ?4";
         let limit = limit.clamp(1, MAX_TEMPLATES_PER_PAGE);
         let (ordinal, slot) = after.map_or((0, -1), |a| (i64::from(a.ordinal), i64::from(a.slot)));
         let mut tx = self.inner.database.read().await?;
         let head = GalleryHead::find(&mut tx, gallery).await?;
-        let query = sqlx::query(SQL).bind(head.row).bind(ordinal).bind(slot).bind(i64::from(limit) + 1);
+        let sql = format!(
+            "SELECT b.ordinal, b.block_id, t.slot, t.subject FROM blocks b CROSS JOIN {} t ON t.block = b.id \
+             WHERE b.gallery = ?1 AND b.ordinal >= ?2 AND (b.ordinal > ?2 OR t.slot > ?3) AND t.filled = 1 \
+             ORDER BY b.ordinal, t.slot LIMIT ?4",
+            Templates::of(head.row)
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(head.row).bind(ordinal).bind(slot);
+        let query = query.bind(i64::from(limit) + 1);
         let mut rows = query.fetch_all(&mut *tx).await?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);

@@ -1,7 +1,7 @@
 //! Segments: committed uploads.
 
 use crate::blobs::{Blobs, Folder};
-use crate::database::{RowInsert, array, number, row_insert, signed};
+use crate::database::{array, insert_rows, number, signed};
 use crate::galleries::{GalleryHead, check_manifest, set_manifest};
 use crate::{
     CommitSegment, Digest, Error, MAX_BLOCKS, MAX_RECORD_BYTES, Object, Outcome, Store,
@@ -183,11 +183,8 @@ async fn insert_blocks(
     gallery: i64,
     segment: i64,
 ) -> Result<(), Error> {
-    static INSERT: RowInsert = row_insert!(
-        "INSERT INTO blocks (gallery, block_id, ordinal, segment, index_in_segment, version, entries, filled, \
-         used, changed_at, record)",
-        11
-    );
+    const INSERT: &str = "INSERT INTO blocks (gallery, block_id, ordinal, segment, index_in_segment, version, \
+         entries, filled, used, changed_at, record)";
     const FIND: &str = "SELECT 1 FROM blocks WHERE gallery = ? AND block_id = ?";
     let first: i64 = sqlx::query_scalar("SELECT coalesce(max(ordinal) + 1, 0) FROM blocks WHERE gallery = ?")
         .bind(gallery)
@@ -202,21 +199,11 @@ async fn insert_blocks(
     }
     let rows: Vec<(i64, &(BlockId, Bytes))> = (0..).zip(&commit.blocks).collect();
     let changed_at = signed(commit.manifest.version);
-    INSERT
-        .run(connection, &rows, |query, (index, (block, record))| {
-            query
-                .bind(gallery)
-                .bind(block.0.as_slice())
-                .bind(first + index)
-                .bind(segment)
-                .bind(*index)
-                .bind(1_i64)
-                .bind(0_i64)
-                .bind(0_i64)
-                .bind(0_i64)
-                .bind(changed_at)
-                .bind(record.as_ref())
-        })
-        .await?;
+    insert_rows(connection, INSERT, 11, &rows, |query, (index, (block, record))| {
+        let query = query.bind(gallery).bind(block.0.as_slice()).bind(first + index);
+        let query = query.bind(segment).bind(*index).bind(1_i64).bind(0_i64).bind(0_i64).bind(0_i64);
+        query.bind(changed_at).bind(record.as_ref())
+    })
+    .await?;
     Ok(())
 }

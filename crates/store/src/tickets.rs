@@ -9,8 +9,8 @@ use crate::blobs::{Blobs, Folder, sha3_256};
 use crate::database::{array, number, signed};
 use crate::galleries::GalleryHead;
 use crate::{
-    Created, Digest, Error, MAX_ANSWER_BYTES, MAX_OPEN_TICKETS, NewTicket, Object, Store, Ticket,
-    TicketState, USED_MARK_KEPT_MS, UseOutcome, blocking,
+    ANSWER_KEPT_MS, Created, Digest, Error, MAX_ANSWER_BYTES, MAX_OPEN_TICKETS, NewTicket, Object, Store,
+    Ticket, TicketState, USED_MARK_KEPT_MS, UseOutcome, blocking, now_ms,
 };
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
@@ -93,7 +93,7 @@ impl Store {
         let digest = blocking(move || Ok(sha3_256(&data))).await?;
         let _guard = self.lock_ticket(id).await;
         let mut tx = self.inner.database.read().await?;
-        check_room(&mut tx, new.gallery).await?;
+        GalleryHead::find(&mut tx, new.gallery).await?;
         if let Some(row) = TicketRow::find(&mut tx, id).await? {
             let ticket = &row.ticket;
             // The server chooses the expiry, so a repetition may come with a later one: the first one holds.
@@ -101,6 +101,7 @@ impl Store {
             let same = ticket.facts == facts && ticket.digest == digest && ticket.state == TicketState::Open;
             return if same { Ok(Created::AlreadyThere) } else { Err(Error::TicketExists(id)) };
         }
+        check_room(&mut tx, new.gallery).await?;
         drop(tx);
         let path = Blobs::path(Folder::Tickets, id);
         let size = bytes.len() as i64;
@@ -120,8 +121,9 @@ impl Store {
         path: &str,
     ) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO tickets (ticket_id, gallery_id, key_id, kind, bytes, digest, expires_ms, \
-             state, path) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)";
+             forget_ms, state, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0, ?8)";
         let mut tx = self.inner.database.write().await?;
+        GalleryHead::find(&mut tx, new.gallery).await?;
         check_room(&mut tx, new.gallery).await?;
         sqlx::query(SQL)
             .bind(new.ticket.0.as_slice())
@@ -194,13 +196,14 @@ impl Store {
         Ok(answer.map_or(UseOutcome::Spent, UseOutcome::Done))
     }
 
-    /// Keeps the answer to a use that was begun, for identical retries until the ticket expires; the ticket's bytes
-    /// are deleted. Only the first answer is kept.
+    /// Keeps the answer to a use that was begun for identical retries, for [`ANSWER_KEPT_MS`] or until the ticket
+    /// expires; the ticket's bytes are deleted. Only the first answer is kept.
     ///
     /// # Errors
     /// [`Error::TicketNotBegun`], [`Error::UnknownTicket`], [`Error::Limit`].
     pub async fn finish_use(&self, ticket: TicketId, answer: Bytes) -> Result<(), Error> {
-        const SQL: &str = "UPDATE tickets SET state = 2, path = NULL, answer_digest = ?, answer_path = ?, answer = ? \
+        const SQL: &str = "UPDATE tickets SET state = 2, path = NULL, answer_digest = ?, answer_path = ?, answer = ?, \
+             forget_ms = min(expires_ms, ?) \
              WHERE ticket_id = ? AND state = 1 AND path IS NOT NULL";
         Error::check_limit("answer bytes", answer.len() as u64, MAX_ANSWER_BYTES as u64)?;
         let _guard = self.lock_ticket(ticket).await;
@@ -222,7 +225,8 @@ impl Store {
         // Without its bytes the ticket expired meanwhile (or its gallery was deleted): the answer is not kept.
         let mut tx = self.inner.database.write().await?;
         let query = sqlx::query(SQL).bind(digest.as_slice()).bind(answer_path.as_deref());
-        let query = query.bind(inline.then_some(answer.as_ref())).bind(ticket.0.as_slice());
+        let query = query.bind(inline.then_some(answer.as_ref()));
+        let query = query.bind(signed(now_ms() + ANSWER_KEPT_MS)).bind(ticket.0.as_slice());
         let kept = query.execute(&mut *tx).await?.rows_affected() == 1;
         tx.commit().await?;
         let discard = if kept { row.path } else { answer_path };
@@ -230,8 +234,9 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the bytes and answers of tickets that expired at or before `now_ms`, and the marks of those that
-    /// expired [`USED_MARK_KEPT_MS`] before it. Returns how many expired.
+    /// Deletes the bytes of tickets that expired at or before `now_ms`, the answers that were kept long enough, and
+    /// the marks of tickets that expired [`USED_MARK_KEPT_MS`] before. Returns of how many tickets bytes or an answer
+    /// were deleted.
     pub async fn expire_tickets(&self, now_ms: u64) -> Result<u64, Error> {
         let mut expired = 0;
         loop {
@@ -252,13 +257,11 @@ impl Store {
     }
 }
 
-/// Checks that the gallery exists and has room for another ticket.
+/// Checks that the gallery has room for another ticket.
 async fn check_room(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<(), Error> {
-    const SQL: &str = "SELECT count(*) FROM tickets WHERE gallery_id = ? \
-         AND (path IS NOT NULL OR answer_digest IS NOT NULL)";
-    GalleryHead::find(connection, gallery).await?;
+    const SQL: &str = "SELECT count(*) FROM tickets WHERE gallery_id = ? AND path IS NOT NULL";
     let kept: i64 = sqlx::query_scalar(SQL).bind(gallery.0.as_slice()).fetch_one(connection).await?;
-    Error::check_limit("tickets kept for a gallery", kept as u64 + 1, MAX_OPEN_TICKETS)
+    Error::check_limit("open tickets of a gallery", kept as u64 + 1, MAX_OPEN_TICKETS)
 }
 
 /// Which tickets are forgotten.
@@ -286,16 +289,17 @@ pub(crate) async fn forget_gallery(
 /// Forgets one batch of tickets: rows stay as marks. Returns how many, and the objects to delete.
 async fn forget(connection: &mut SqliteConnection, which: Expiring) -> Result<(u64, Vec<String>), Error> {
     const FORGET: &str = "UPDATE tickets SET state = CASE state WHEN 0 THEN 3 ELSE state END, path = NULL, \
+         forget_ms = NULL, \
          answer_digest = NULL, answer_path = NULL, answer = NULL WHERE ticket_id = ?";
     let query = match which {
         Expiring::At(now_ms) => sqlx::query(
             "SELECT ticket_id, path, answer_path FROM tickets \
-             WHERE expires_ms <= ? AND (path IS NOT NULL OR answer_digest IS NOT NULL) LIMIT ?",
+             WHERE forget_ms <= ? LIMIT ?",
         )
         .bind(signed(now_ms)),
         Expiring::Of(gallery) => sqlx::query(
             "SELECT ticket_id, path, answer_path FROM tickets \
-             WHERE gallery_id = ? AND (path IS NOT NULL OR answer_digest IS NOT NULL) LIMIT ?",
+             WHERE gallery_id = ? AND forget_ms IS NOT NULL LIMIT ?",
         )
         .bind(gallery.0.to_vec()),
     };

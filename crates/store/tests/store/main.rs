@@ -1,0 +1,11 @@
+//! The store as its users see it: on a real directory, across restarts and crashes.
+
+mod crash;
+mod deletion;
+mod galleries;
+mod mutations;
+mod reads;
+mod support;
+mod throughput;
+mod tickets;
+mod uploads;
