@@ -93,6 +93,9 @@ pub enum Error {
         /// Slots in a block.
         slots: u32,
     },
+    /// The bits after the last coefficient of a reply are not zero.
+    #[error("the bits after the last coefficient of a reply are not zero")]
+    ReplyPadding,
     /// A reply coefficient has more bits than the layout's reply width.
     #[error("reply coefficient {0} is wider than the reply")]
     ReplyWidth(u32),

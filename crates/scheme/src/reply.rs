@@ -46,7 +46,7 @@ pub fn pack(layout: &Layout, coefficients: &[u16]) -> Vec<u8> {
 /// Unpacks the coefficients of a whole block.
 ///
 /// # Errors
-/// [`Error::Length`] if the bytes are not exactly those of one block's reply.
+/// [`Error::Length`] if the bytes are not exactly those of one block's reply, [`Error::ReplyPadding`].
 pub fn unpack(layout: &Layout, bytes: &[u8]) -> Result<Vec<u16>, Error> {
     if bytes.len() != layout.reply_bytes() {
         return Err(Error::Length {
@@ -67,7 +67,8 @@ pub fn unpack(layout: &Layout, bytes: &[u8]) -> Result<Vec<u16>, Error> {
         word >>= bits;
         filled -= bits;
     }
-    Ok(out)
+    // One reply has one form: the bits that fill up the last byte are zero.
+    if word == 0 { Ok(out) } else { Err(Error::ReplyPadding) }
 }
 
 /// Checks a single coefficient as it comes in a verification answer.
@@ -94,6 +95,12 @@ mod tests {
             assert_eq!(packed.len(), layout.reply_bytes());
             assert_eq!(unpack(&layout, &packed).unwrap(), values);
             assert!(unpack(&layout, &packed[1..]).is_err());
+            let spare = 8 * packed.len() - layout.slots() * usize::from(layout.reply_bits());
+            if spare > 0 {
+                let mut padded = packed;
+                *padded.last_mut().unwrap() |= 1 << 7;
+                assert_eq!(unpack(&layout, &padded), Err(Error::ReplyPadding));
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! is a matter of types: only an [`OpenBlock`] makes a [`Fill`], each from its next slot, and it never goes back.
 
 use crate::Error;
-use crate::gallery::Gallery;
+use crate::gallery::{Context, Gallery};
 use crate::manifest::{ManifestEntry, record_digest};
 use crate::record::Record;
 use crate::sample::{P, reduce_p};
@@ -15,11 +15,12 @@ use tyto_kernels::{NttPoly, Poly, forward, inverse, modq};
 use tyto_pqc::random;
 use tyto_scheme::params::{centre_t, reduce_t};
 use tyto_scheme::{BlockId, Delta, Pseudonym};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A block that this process provisioned and may go on filling.
 pub struct OpenBlock {
     block: BlockId,
+    context: Context,
     pads: Vec<Zeroizing<Vec<u16>>>,
     next_slot: u16,
     slots: u16,
@@ -62,25 +63,28 @@ impl OpenBlock {
             product.mul_assign(&secret);
             let mut b = inverse(&product);
             b.add_assign(&message);
-            product.add_assign(&forward(&message));
+            product.add_assign(&Zeroizing::new(forward(&message)));
             hint.mul_add_assign(&product, big_a);
             polynomials.push(b);
             pads.push(chunk_pads);
         }
         let record = Record::provisioned(gallery, block, &hint);
         let sealed_record = record.seal(gallery)?;
-        let open = Self { block, pads, next_slot: 0, slots: gallery.layout().slots() as u16 };
+        let slots = gallery.layout().slots() as u16;
+        let open = Self { block, context: *gallery.context(), pads, next_slot: 0, slots };
         Ok((open, Provisioned { polynomials, record, sealed_record }))
     }
 
-    /// Goes on with a block after a restart.
+    /// Goes on with a block after a restart: after the slots that the journal names and those that the tenant's own
+    /// newest record says were used, whichever are more.
     ///
     /// # Security
     /// `next_slot` must come from a journal that was locked and synced before every send, and lie past every slot
     /// that was ever handed out: a slot filled twice leaks the difference of two templates.
-    pub fn resume_from_journal(gallery: &Gallery, block: BlockId, next_slot: u16) -> Self {
-        let slots = gallery.layout().slots() as u16;
-        Self { block, pads: block_pads(gallery, block), next_slot: next_slot.min(slots), slots }
+    pub fn resume_from_journal(gallery: &Gallery, record: &Record, next_slot: u16) -> Self {
+        let (block, slots) = (record.block(), gallery.layout().slots() as u16);
+        let next_slot = next_slot.max(record.used()).min(slots);
+        Self { block, context: *gallery.context(), pads: block_pads(gallery, block), next_slot, slots }
     }
 
     /// The block.
@@ -101,7 +105,7 @@ impl OpenBlock {
     /// Takes the next slot for a template. The slot is spent even if the fill is never sent.
     ///
     /// # Errors
-    /// [`Error::BlockFull`], [`Error::Dimension`].
+    /// [`Error::BlockFull`], [`Error::Dimension`], [`Error::OtherGallery`].
     pub fn fill(
         &mut self,
         gallery: &Gallery,
@@ -109,6 +113,7 @@ impl OpenBlock {
         template: &Template,
     ) -> Result<Fill, Error> {
         let layout = gallery.layout();
+        gallery.check_context(&self.context)?;
         if template.values().len() != layout.dimension() {
             return Err(Error::Dimension { found: template.values().len(), expected: layout.dimension() });
         }
@@ -243,7 +248,8 @@ impl BlockChange {
     /// changes the block first, the same fills go on top of the newer record.
     ///
     /// # Errors
-    /// [`Error::NotEnrolled`] for a removal of what is gone already.
+    /// [`Error::SlotSpent`] for a fill whose slot the record says was used: it arrived already, whatever became of it
+    /// since. [`Error::NotEnrolled`] for a removal of what is gone already.
     ///
     /// # Panics
     /// If a fill or removal belongs to another block.
@@ -260,6 +266,10 @@ impl BlockChange {
         let mut events = Vec::with_capacity(fills.len() + removals.len());
         for fill in fills {
             assert_eq!(fill.block, block, "a fill belongs to its block");
+            if fill.slot < record.used {
+                return Err(Error::SlotSpent { block, slot: fill.slot });
+            }
+            record.used = fill.slot + 1;
             fill.delta.add_to_block(layout, fill.slot, &mut polynomials);
             weigh(&mut record.check, lambdas[usize::from(fill.slot)], &fill.template);
             record.set_filled(fill.slot, true);
@@ -281,6 +291,7 @@ impl BlockChange {
         }
         record.hint.add_assign(&inverse(&hint));
         record.version += 1;
+        polynomials.iter_mut().for_each(Zeroize::zeroize);
         let mut entries = Vec::with_capacity(events.len());
         for (slot, event) in &events {
             let sealed = slotmap::seal(gallery, block, record.entries, *slot, event)?;

@@ -5,24 +5,26 @@
 
 use crate::Error;
 use crate::derive::GalleryKeys;
-use crate::gallery::Gallery;
+use crate::gallery::{Context, Gallery};
 use crate::probe::{Identification, Mode, QuerySecret, TicketUse, Verification};
 use crate::record::Record;
 use crate::sample::reduce_p;
 use crate::template::Template;
 use std::collections::HashSet;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tyto_kernels::{NttPoly, Poly, Q, forward, inverse, modq};
 use tyto_scheme::params::{T, centre_t, reduce_t};
 use tyto_scheme::{BlockId, Layout, reply};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The factor that multiplying by `t^-1 mod q` leaves on the decoded value, `-q mod t`.
 const DECODE_FACTOR: i32 = (T - Q % T) as i32;
 
 /// A block's record made ready to decrypt replies of that block at that version.
 pub struct BlockView {
+    context: Context,
     record: Record,
     hint: NttPoly,
     secrets: Arc<BlockSecrets>,
@@ -39,7 +41,8 @@ impl BlockView {
     pub fn new(gallery: &Gallery, record: Record) -> Self {
         let seed = GalleryKeys::block_seed(&gallery.keys, record.block());
         let secrets = BlockSecrets { s: seed.secret(), lambdas: seed.lambdas(gallery.layout()) };
-        Self { hint: forward(&record.hint), record, secrets: Arc::new(secrets) }
+        let hint = forward(&record.hint);
+        Self { context: *gallery.context(), hint, record, secrets: Arc::new(secrets) }
     }
 
     /// The view of another version of the same block.
@@ -49,7 +52,8 @@ impl BlockView {
     #[must_use]
     pub fn at(&self, record: Record) -> Self {
         assert_eq!(self.record.block(), record.block(), "a view follows one block");
-        Self { hint: forward(&record.hint), record, secrets: Arc::clone(&self.secrets) }
+        let hint = forward(&record.hint);
+        Self { context: self.context, hint, record, secrets: Arc::clone(&self.secrets) }
     }
 
     /// The record.
@@ -75,7 +79,11 @@ impl BlockView {
     /// Claims single slots' replies (slot, coefficient, check coefficient) for this view.
     ///
     /// # Errors
-    /// [`Error::Version`]; [`Error::NotEnrolled`] if the record does not list a slot as filled.
+    /// [`Error::Version`]; [`Error::Slots`] if there is no slot or one comes twice; [`Error::NotEnrolled`] if the record
+    /// does not list a slot as filled.
+    ///
+    /// # Security
+    /// That these are all slots of the claimed subject, and of no other, is for the caller to see from the slot map.
     pub fn claim_slots(
         &self,
         block: BlockId,
@@ -83,6 +91,11 @@ impl BlockView {
         replies: Vec<(u16, [u16; 2])>,
     ) -> Result<SlotReplies<'_>, Error> {
         self.check_version(block, version)?;
+        let mut slots: Vec<_> = replies.iter().map(|(slot, _)| slot).collect();
+        slots.sort_unstable();
+        if slots.is_empty() || slots.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::Slots(block));
+        }
         match replies.iter().find(|(slot, _)| !self.record.is_filled(*slot)) {
             Some(&(slot, _)) => Err(Error::NotEnrolled { block, slot }),
             None => Ok(SlotReplies { view: self, replies }),
@@ -120,11 +133,17 @@ pub struct SlotReplies<'a> {
 }
 
 /// A query that was sent and waits for its answers. Wiped on drop.
+///
+/// Every answer to it is decrypted at most once, and none after one was refused. On a machine whose operating system
+/// repeats its randomness this holds within a process, not across processes.
 pub struct Pending<M: Mode> {
     x: Template,
     sides: Vec<Side>,
     rho: Option<u16>,
     expected_use: Option<TicketUse>,
+    context: Context,
+    echo_checked: AtomicBool,
+    refused: AtomicBool,
     answered: Mutex<HashSet<BlockId>>,
     mode: PhantomData<M>,
 }
@@ -161,19 +180,39 @@ impl<M: Mode> Pending<M> {
             Side { s: secret.s, m }
         };
         let sides = secrets.into_iter().map(side).collect();
-        Self { x, sides, rho, expected_use, answered: Mutex::default(), mode: PhantomData }
+        Self {
+            x,
+            sides,
+            rho,
+            expected_use,
+            context: *gallery.context(),
+            echo_checked: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            answered: Mutex::default(),
+            mode: PhantomData,
+        }
     }
 
-    /// Checks that the server computed on the ticket use that was made, before anything is decrypted.
+    /// Checks that the server names the ticket use that was made, or none for a whole query; nothing is decrypted
+    /// before.
     ///
     /// # Errors
-    /// [`Error::TicketTag`].
+    /// [`Error::TicketTag`]; the query is then spent.
     pub fn check_echo(&self, echoed: Option<&TicketUse>) -> Result<(), Error> {
-        match (&self.expected_use, echoed) {
-            (expected, echoed) if expected.as_ref() == echoed => Ok(()),
-            (Some(used), _) | (None, Some(used)) => Err(Error::TicketTag(used.ticket)),
-            (None, None) => Ok(()),
+        if self.expected_use.as_ref() == echoed {
+            self.echo_checked.store(true, Ordering::Release);
+            return Ok(());
         }
+        match self.expected_use.as_ref().or(echoed) {
+            Some(used) => self.refuse(Error::TicketTag(used.ticket)),
+            None => Ok(()),
+        }
+    }
+
+    /// After a failed check no further answer to the query is decrypted: each would be one more guess at its secrets.
+    fn refuse<V>(&self, error: Error) -> Result<V, Error> {
+        self.refused.store(true, Ordering::Release);
+        Err(error)
     }
 
     /// What a noise test subtracts from an uncompressed product.
@@ -182,10 +221,25 @@ impl<M: Mode> Pending<M> {
         (*self.sides[0].blind(view)).clone()
     }
 
-    /// One decryption per query and block, ever.
-    fn answer_once(&self, block: BlockId) -> Result<(), Error> {
+    /// One decryption per query and block, ever, and none after a refusal.
+    fn begin(&self, gallery: &Gallery, view: &BlockView) -> Result<(), Error> {
+        gallery.check_context(&self.context)?;
+        gallery.check_context(&view.context)?;
+        if self.refused.load(Ordering::Acquire) {
+            return Err(Error::QuerySpent);
+        }
+        if !self.echo_checked.load(Ordering::Acquire) {
+            return Err(Error::EchoUnchecked);
+        }
+        let block = view.record.block();
         let fresh = self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(block);
         if fresh { Ok(()) } else { Err(Error::AnsweredTwice(block)) }
+    }
+}
+
+impl<M: Mode> Drop for Pending<M> {
+    fn drop(&mut self) {
+        self.rho.zeroize();
     }
 }
 
@@ -203,7 +257,7 @@ impl Pending<Identification> {
     #[expect(clippy::needless_pass_by_value, reason = "a claimed reply is consumed by its one decryption")]
     pub fn decrypt(&self, gallery: &Gallery, reply: BlockReply<'_>) -> Result<Vec<(u16, i32)>, Error> {
         let (view, layout) = (reply.view, gallery.layout());
-        self.answer_once(view.record.block())?;
+        self.begin(gallery, view)?;
         let blind = self.sides[0].blind(view);
         let mut scores = Vec::with_capacity(view.record.filled_count() as usize);
         let mut weighed = 0_i128;
@@ -219,7 +273,7 @@ impl Pending<Identification> {
         if reduce_p(weighed) == reduce_p(expected) {
             Ok(scores)
         } else {
-            Err(Error::CheckVector(view.record.block()))
+            self.refuse(Error::CheckVector(view.record.block()))
         }
     }
 }
@@ -232,7 +286,7 @@ impl Pending<Verification> {
     #[expect(clippy::needless_pass_by_value, reason = "claimed replies are consumed by their one decryption")]
     pub fn decrypt(&self, gallery: &Gallery, reply: SlotReplies<'_>) -> Result<Vec<(u16, i32)>, Error> {
         let (view, layout) = (reply.view, gallery.layout());
-        self.answer_once(view.record.block())?;
+        self.begin(gallery, view)?;
         let blinds: Vec<_> = self.sides.iter().map(|side| side.blind(view)).collect();
         let rho = i32::from(self.rho.expect("a verification has its rho"));
         let decrypt_slot = |&(slot, coefficients): &(u16, [u16; 2])| {
@@ -241,7 +295,7 @@ impl Pending<Verification> {
             if reduce_t(score * rho) == reduce_t(check) {
                 Ok((slot, score))
             } else {
-                Err(Error::CheckQuery { block: view.record.block(), slot })
+                self.refuse(Error::CheckQuery { block: view.record.block(), slot })
             }
         };
         reply.replies.iter().map(decrypt_slot).collect()

@@ -24,10 +24,8 @@ pub enum Error {
     #[error("the vector is zero")]
     Zero,
     /// The vector's norm is over the gallery's stated maximum (inner-product galleries).
-    #[error("the vector's norm {norm} is over the gallery's maximum {max}")]
+    #[error("the vector's norm is over the gallery's maximum of {max}")]
     Norm {
-        /// The vector's norm.
-        norm: f64,
         /// The maximum.
         max: f64,
     },
@@ -61,6 +59,17 @@ pub enum Error {
     /// A block has no free slot left.
     #[error("block {0} is full")]
     BlockFull(BlockId),
+    /// The object was made for another gallery.
+    #[error("the object belongs to another gallery")]
+    OtherGallery,
+    /// The slot of a fill was used already by the tenant's own record: the fill arrived before.
+    #[error("block {block}: slot {slot} was written before")]
+    SlotSpent {
+        /// The block.
+        block: BlockId,
+        /// The slot.
+        slot: u16,
+    },
     /// The gallery's objects are made under another key.
     #[error("the gallery belongs to another tenant key")]
     OtherKey,
@@ -103,6 +112,15 @@ pub enum Error {
         /// Version of the record.
         record: u64,
     },
+    /// The echo of the ticket use was not checked before a decryption.
+    #[error("the echoed ticket use was not checked")]
+    EchoUnchecked,
+    /// An earlier answer to this query failed a check: no further answer to it is decrypted.
+    #[error("an answer to this query was refused before: make a new one")]
+    QuerySpent,
+    /// A reply that names no slot, or one twice.
+    #[error("block {0}: a reply names no slot, or one twice")]
+    Slots(BlockId),
     /// A reply for a block that this query has decrypted already.
     #[error("block {0} was answered twice for one query")]
     AnsweredTwice(BlockId),
@@ -139,18 +157,8 @@ pub enum Error {
 
     // --- a device's
     /// A probe from a device is out of range once its pad is removed.
-    #[error("ticket {ticket}: the probe's sum of squares is {found}, over the limit of {max}")]
-    ProbeRange {
-        /// The ticket.
-        ticket: TicketId,
-        /// The sum of squares.
-        found: u64,
-        /// The limit.
-        max: u32,
-    },
-    /// The second delta of a verification ticket does not carry rho times the probe.
-    #[error("ticket {0}: the check query does not match the probe")]
-    ProbeCheck(TicketId),
+    #[error("ticket {0}: the probe is zero, out of range, or not zero in its padding")]
+    ProbeRange(TicketId),
 
     // --- formats and primitives
     /// Public bytes or parameters are wrong.

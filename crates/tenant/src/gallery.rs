@@ -19,11 +19,14 @@ pub const MAX_NAME_BYTES: usize = 128;
 const DESCRIPTOR: &str = "gallery descriptor";
 const DESCRIPTOR_LABEL: &str = "tyto/v1/descriptor";
 
+/// What binds derivations, seals and open objects to one gallery.
+pub(crate) type Context = [u8; tyto_scheme::mask::CONTEXT_BYTES];
+
 /// A gallery opened with the tenant key: its keys, its masks, its name and metric. Costs some megabytes and
 /// milliseconds to make; share it.
 pub struct Gallery {
     parameters: GalleryParameters,
-    context: [u8; tyto_scheme::mask::CONTEXT_BYTES],
+    context: Context,
     name: String,
     quantiser: Quantiser,
     pub(crate) keys: GalleryKeys,
@@ -107,7 +110,8 @@ impl Gallery {
         let [kind] = reader.array()?;
         let max_norm = f64::from_bits(reader.u64()?);
         let [length] = reader.array()?;
-        let name = String::from_utf8(reader.bytes(usize::from(length))?.to_vec());
+        let name = reader.bytes(MAX_NAME_BYTES)?.get(..usize::from(length)).unwrap_or_default();
+        let name = String::from_utf8(name.to_vec());
         reader.end()?;
         let unknown = Error::SealedVersion { object: DESCRIPTOR };
         match (kind, name) {
@@ -136,7 +140,7 @@ impl Gallery {
         Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w })
     }
 
-    /// `version 1 || metric u8 || maximum norm f64 || name length u8 || name`.
+    /// `version 1 || metric u8 || maximum norm f64 || name length u8 || name, padded to 128`.
     fn seal_descriptor(&self) -> Result<Vec<u8>, Error> {
         let (kind, max_norm) = match self.quantiser.metric() {
             Metric::Cosine => (1, 0.0),
@@ -146,6 +150,7 @@ impl Gallery {
         plain.extend_from_slice(&max_norm.to_le_bytes());
         plain.push(self.name.len() as u8);
         plain.extend_from_slice(self.name.as_bytes());
+        plain.resize(11 + MAX_NAME_BYTES, 0);
         sealed::seal(&self.keys.descriptor, DESCRIPTOR_LABEL, &[&self.context], &plain)
     }
 
@@ -175,8 +180,13 @@ impl Gallery {
     }
 
     /// Bytes that bind derivations and seals to this gallery.
-    pub(crate) fn context(&self) -> &[u8] {
+    pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Refuses an object that was made for another gallery.
+    pub(crate) fn check_context(&self, context: &Context) -> Result<(), Error> {
+        if *context == self.context { Ok(()) } else { Err(Error::OtherGallery) }
     }
 
     /// `polynomials` zero polynomials, one per chunk.

@@ -6,16 +6,16 @@
 use crate::Error;
 use crate::decrypt::Pending;
 use crate::derive::{Seed, stream, subkey};
-use crate::gallery::Gallery;
+use crate::gallery::{Context, Gallery};
 use crate::sample;
 use crate::template::Template;
 use std::marker::PhantomData;
 use tyto_kernels::{NttPoly, Poly, forward, inverse, modq};
 use tyto_pqc::{Secret32, kmac, random};
-use tyto_scheme::params::{NORM2_MAX, T, centre_t, reduce_t};
+use tyto_scheme::params::{centre_t, reduce_t};
 use tyto_scheme::query::{Kind, QueryPolynomials, Target, write_ticket};
 use tyto_scheme::{Delta, Layout, Pseudonym, TicketId};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 mod sealed {
     pub trait Sealed {}
@@ -76,16 +76,18 @@ fn encrypt(gallery: &Gallery, seed: &Seed, messages: &mut [Poly]) -> (Vec<Poly>,
         product.mul_assign(&s);
         let mut b = inverse(&product);
         b.add_assign(message);
-        product.add_assign(&forward(message));
+        product.add_assign(&Zeroizing::new(forward(message)));
         u.mul_add_assign(a, &product);
         b
     };
     let polynomials = messages.iter_mut().zip(masks).enumerate().map(encrypt_chunk).collect();
+    // Probe or pads, and errors, in the clear.
+    messages.iter_mut().for_each(Zeroize::zeroize);
     (polynomials, QuerySecret { s, u })
 }
 
 /// Puts coordinates, centred modulo t, at their places in zero polynomials.
-fn place(layout: &Layout, values: &[u16], polynomials: &mut [Poly]) {
+fn place_coordinates(layout: &Layout, values: &[u16], polynomials: &mut [Poly]) {
     for (coordinate, &value) in values.iter().enumerate() {
         let (chunk, index, negated) = layout.query_position(coordinate);
         let value = i64::from(centre_t(value));
@@ -119,7 +121,7 @@ pub fn whole_query<M: Mode>(
     x: &Template,
     target: M::Target,
 ) -> Result<(QueryPolynomials, Pending<M>), Error> {
-    whole_query_with_nonce(gallery, &random::bytes()?, x, target)
+    whole_query_with_nonce(gallery, Secret32::random()?.expose(), x, target)
 }
 
 pub(crate) fn whole_query_with_nonce<M: Mode>(
@@ -142,7 +144,7 @@ pub(crate) fn whole_query_with_nonce<M: Mode>(
     for (index, factor) in [Some(1), rho].into_iter().flatten().enumerate() {
         let seed = Seed(subkey(key, "tyto/v1/query-seed", &[id.expose(), &[index as u8]]));
         let mut messages = gallery.zero_polynomials();
-        place(layout, &scaled(layout, x, factor), &mut messages);
+        place_coordinates(layout, &scaled(layout, x, factor), &mut messages);
         let (query, secret) = encrypt(gallery, &seed, &mut messages);
         polynomials.push(query);
         secrets.push(secret);
@@ -157,7 +159,7 @@ pub struct TicketUse {
     pub ticket: TicketId,
     /// One delta per query.
     pub deltas: Vec<Delta>,
-    /// MAC over ticket, gallery, target and deltas.
+    /// The backend's MAC over gallery, ticket, target and deltas.
     pub tag: [u8; 16],
 }
 
@@ -168,69 +170,68 @@ impl TicketUse {
     }
 }
 
-/// What a capture device holds of a ticket: pads, rho and MAC key; no tenant key, no lattice code. It is consumed by
-/// its use.
+/// What a capture device makes of a ticket and a probe; it goes to the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceUse {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// `x - pad mod t`.
+    pub delta: Delta,
+    /// The device's MAC over gallery, ticket, target and delta.
+    pub tag: [u8; 16],
+}
+
+const USE_LABEL: &[u8] = b"tyto/v1/ticket-use";
+const DEVICE_LABEL: &[u8] = b"tyto/v1/device-use";
+
+/// Gallery, ticket, target, deltas: what a tag of a ticket's use binds.
+fn bound(context: &Context, ticket: TicketId, target: &Target, deltas: &[u8]) -> Vec<u8> {
+    [context.as_slice(), &ticket.0, &target.to_bytes(), deltas].concat()
+}
+
+/// What a capture device holds of a ticket: the pads of its probe and a MAC key; no tenant key, no lattice code, and
+/// nothing of the check query, so that a stolen device cannot help a server to forge a score. It is consumed by its
+/// use.
 pub struct DeviceTicket {
     ticket: TicketId,
     layout: Layout,
-    context: [u8; tyto_scheme::mask::CONTEXT_BYTES],
-    pads: Vec<Zeroizing<Vec<u16>>>,
-    rho: Option<u16>,
-    mac_key: Secret32,
+    context: Context,
+    pads: Zeroizing<Vec<u16>>,
+    key: Secret32,
 }
 
 impl DeviceTicket {
+    /// The ticket's id.
+    pub fn id(&self) -> TicketId {
+        self.ticket
+    }
+
     /// Binds a probe to the ticket.
     ///
     /// # Errors
     /// [`Error::Dimension`].
-    pub fn bind(self, x: &Template, target: &Target) -> Result<TicketUse, Error> {
+    pub fn bind(self, x: &Template, target: &Target) -> Result<DeviceUse, Error> {
         check_dimension(&self.layout, x)?;
-        let delta = |(pads, factor): (&Zeroizing<Vec<u16>>, u16)| {
-            let x = scaled(&self.layout, x, factor);
-            let difference = |(&x, &pad): (&u16, &u16)| reduce_t(i32::from(x) - i32::from(pad));
-            Delta::new(&self.layout, x.iter().zip(pads.iter()).map(difference).collect())
-        };
-        let factors = [Some(1), self.rho].into_iter().flatten();
-        let deltas = self.pads.iter().zip(factors).map(delta).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.sign(TicketUse { ticket: self.ticket, deltas, tag: [0; 16] }, target))
+        let delta = subtract(&self.layout, &scaled(&self.layout, x, 1), &self.pads)?;
+        Ok(self.sign(delta, target))
     }
 
-    fn sign(&self, mut used: TicketUse, target: &Target) -> TicketUse {
-        used.tag = kmac::mac16(
-            self.mac_key.expose(),
-            USE_LABEL,
-            &self.use_parts(&used, target).each_ref().map(Vec::as_slice),
-        );
-        used
+    fn sign(&self, delta: Delta, target: &Target) -> DeviceUse {
+        let message = bound(&self.context, self.ticket, target, &delta.to_bytes());
+        let tag = kmac::mac16(self.key.expose(), DEVICE_LABEL, &[&message]);
+        DeviceUse { ticket: self.ticket, delta, tag }
+    }
+
+    /// The delta alone, for a dishonest device to alter.
+    #[cfg(test)]
+    pub(crate) fn delta_for_test(&self, x: &Template) -> Vec<u16> {
+        subtract(&self.layout, &scaled(&self.layout, x, 1), &self.pads).unwrap().values().to_vec()
     }
 
     /// What a dishonest device, which has the MAC key, can make.
     #[cfg(test)]
-    pub(crate) fn sign_for_test(&self, used: TicketUse, target: &Target) -> TicketUse {
-        self.sign(used, target)
-    }
-
-    fn use_parts(&self, used: &TicketUse, target: &Target) -> [Vec<u8>; 4] {
-        [self.context.to_vec(), self.ticket.0.to_vec(), target.to_bytes().to_vec(), used.delta_bytes()]
-    }
-
-    fn tag_holds(&self, used: &TicketUse, target: &Target) -> bool {
-        let parts = self.use_parts(used, target);
-        kmac::verify16(self.mac_key.expose(), USE_LABEL, &parts.each_ref().map(Vec::as_slice), &used.tag)
-    }
-
-    /// A second copy, so that the backend can go on to check what the device made.
-    fn duplicate(&self) -> Self {
-        let mac_key = self.mac_key.duplicate();
-        Self {
-            pads: self.pads.clone(),
-            mac_key,
-            ticket: self.ticket,
-            layout: self.layout,
-            context: self.context,
-            rho: self.rho,
-        }
+    pub(crate) fn sign_for_test(&self, delta: Delta, target: &Target) -> DeviceUse {
+        self.sign(delta, target)
     }
 }
 
@@ -240,13 +241,23 @@ impl std::fmt::Debug for DeviceTicket {
     }
 }
 
-const USE_LABEL: &[u8] = b"tyto/v1/ticket-use";
+/// `values - pads mod t`.
+fn subtract(layout: &Layout, values: &[u16], pads: &[u16]) -> Result<Delta, Error> {
+    let difference = |(&value, &pad): (&u16, &u16)| reduce_t(i32::from(value) - i32::from(pad));
+    Ok(Delta::new(layout, values.iter().zip(pads).map(difference).collect())?)
+}
 
-/// A ticket as its backend keeps it until the answer comes. Its secrets come from a seed of its own, not from the
-/// tenant key, and are wiped with it: after that nobody can decrypt the probe.
+/// A ticket as its backend keeps it until it is used. Its secrets come from a seed of its own, not from the tenant key,
+/// and are wiped with it: after that nobody can decrypt the probe.
 pub struct Ticket<M: Mode> {
-    device: DeviceTicket,
+    id: TicketId,
+    layout: Layout,
+    context: Context,
     secrets: Vec<QuerySecret>,
+    pads: Vec<Zeroizing<Vec<u16>>>,
+    rho: Option<Zeroizing<u16>>,
+    device_key: Secret32,
+    use_key: Secret32,
     mode: PhantomData<M>,
 }
 
@@ -261,86 +272,87 @@ impl<M: Mode> Ticket<M> {
 
     pub(crate) fn from_seed(gallery: &Gallery, ticket: TicketId, seed: &Secret32) -> (Self, Vec<u8>) {
         let layout = gallery.layout();
-        let bound: [&[u8]; 2] = [gallery.context(), &ticket.0];
+        let place: [&[u8]; 2] = [gallery.context(), &ticket.0];
         let rho =
-            matches!(M::KIND, Kind::Verify).then(|| sample::rho(stream(seed, "tyto/v1/ticket-rho", &bound)));
+            matches!(M::KIND, Kind::Verify).then(|| sample::rho(stream(seed, "tyto/v1/ticket-rho", &place)));
         let mut polynomials = Vec::new();
         let mut secrets = Vec::new();
         let mut pads = Vec::new();
         for index in 0..M::KIND.queries() {
             let query =
-                Seed(subkey(seed, "tyto/v1/ticket-query-seed", &[bound[0], bound[1], &[index as u8]]));
+                Seed(subkey(seed, "tyto/v1/ticket-query-seed", &[place[0], place[1], &[index as u8]]));
             let query_pads = query.query_pads(layout);
             let mut messages = gallery.zero_polynomials();
-            place(layout, &query_pads, &mut messages);
+            place_coordinates(layout, &query_pads, &mut messages);
             let (query, secret) = encrypt(gallery, &query, &mut messages);
             polynomials.push(query);
             secrets.push(secret);
             pads.push(query_pads);
         }
-        let context = gallery.context().try_into().expect("a context has its length");
-        let mac_key = subkey(seed, "tyto/v1/ticket-mac-key", &bound);
-        let device = DeviceTicket { ticket, layout: *layout, context, pads, rho, mac_key };
         let bytes = write_ticket(gallery.parameters(), ticket, M::KIND, &QueryPolynomials::new(polynomials));
-        (Self { device, secrets, mode: PhantomData }, bytes)
+        let kept = Self {
+            id: ticket,
+            layout: *layout,
+            context: *gallery.context(),
+            secrets,
+            pads,
+            rho: rho.map(Zeroizing::new),
+            device_key: subkey(seed, "tyto/v1/ticket-device-key", &place),
+            use_key: subkey(seed, "tyto/v1/ticket-use-key", &place),
+            mode: PhantomData,
+        };
+        (kept, bytes)
     }
 
     /// The ticket's id.
     pub fn id(&self) -> TicketId {
-        self.device.ticket
+        self.id
     }
 
-    /// What a capture device needs. The backend then accepts exactly one use, with [`Ticket::accept`].
-    pub fn for_device(&self) -> DeviceTicket {
-        self.device.duplicate()
+    /// Splits off what a capture device needs. What remains accepts one use that the device made.
+    pub fn for_device(self) -> (DeviceTicket, IssuedTicket<M>) {
+        let device = DeviceTicket {
+            ticket: self.id,
+            layout: self.layout,
+            context: self.context,
+            pads: self.pads[0].clone(),
+            key: self.device_key.duplicate(),
+        };
+        (device, IssuedTicket(self))
     }
 
     /// Binds a probe of this process: device and backend in one.
     ///
     /// # Errors
-    /// [`Error::Dimension`].
+    /// [`Error::Dimension`], [`Error::OtherGallery`].
     pub fn bind(
         self,
         gallery: &Gallery,
         x: &Template,
         target: M::Target,
     ) -> Result<(TicketUse, Pending<M>), Error> {
-        let used = self.for_device().bind(x, &M::target(target))?;
-        let pending = self.accept(gallery, &used, target)?;
-        Ok((used, pending))
+        gallery.check_context(&self.context)?;
+        check_dimension(&self.layout, x)?;
+        let delta = subtract(&self.layout, &scaled(&self.layout, x, 1), &self.pads[0])?;
+        self.finish(gallery, x.clone(), delta, target)
     }
 
-    /// Accepts a use that a device made: checks its MAC, removes the pad, checks the range, and only then allows a
-    /// decryption.
-    ///
-    /// # Errors
-    /// [`Error::TicketTag`], [`Error::ProbeRange`], [`Error::ProbeCheck`].
-    pub fn accept(self, gallery: &Gallery, used: &TicketUse, target: M::Target) -> Result<Pending<M>, Error> {
-        let (layout, ticket) = (gallery.layout(), self.id());
-        let whole = used.ticket == ticket && used.deltas.len() == M::KIND.queries();
-        if !whole || !self.device.tag_holds(used, &M::target(target)) {
-            return Err(Error::TicketTag(ticket));
+    /// Makes the whole use of a probe whose first delta is known, and what will decrypt its answer.
+    fn finish(
+        self,
+        gallery: &Gallery,
+        x: Template,
+        delta: Delta,
+        target: M::Target,
+    ) -> Result<(TicketUse, Pending<M>), Error> {
+        let (layout, ticket) = (gallery.layout(), self.id);
+        let mut deltas = vec![delta];
+        if let Some(rho) = &self.rho {
+            deltas.push(subtract(layout, &scaled(layout, &x, **rho), &self.pads[1])?);
         }
-        let unpadded = |(pads, delta): (&Zeroizing<Vec<u16>>, &Delta)| {
-            let sum = |(&pad, &delta): (&u16, &u16)| reduce_t(i32::from(pad) + i32::from(delta));
-            Zeroizing::new(pads.iter().zip(delta.values()).map(sum).collect::<Vec<_>>())
-        };
-        let probes: Vec<_> = self.device.pads.iter().zip(&used.deltas).map(unpadded).collect();
-        let centred = Zeroizing::new(probes[0].iter().map(|&v| centre_t(v)).collect::<Vec<_>>());
-        let (real, padding) = centred.split_at(layout.dimension());
-        let x = Template::from_integers(real).map_err(|error| match error {
-            Error::Range { found, max } => Error::ProbeRange { ticket, found, max },
-            _ => Error::ProbeRange { ticket, found: 0, max: NORM2_MAX },
-        })?;
-        let consistent = |rho: u16| {
-            probes[0]
-                .iter()
-                .zip(probes[1].iter())
-                .all(|(&x, &y)| u64::from(x) * u64::from(rho) % T == u64::from(y))
-        };
-        if padding.iter().any(|&v| v != 0) || !self.device.rho.is_none_or(consistent) {
-            return Err(Error::ProbeCheck(ticket));
-        }
+        let mut used = TicketUse { ticket, deltas, tag: [0; 16] };
+        let message = bound(&self.context, ticket, &M::target(target), &used.delta_bytes());
+        used.tag = kmac::mac16(self.use_key.expose(), USE_LABEL, &[&message]);
         let mut secrets = self.secrets;
         for (secret, delta) in secrets.iter_mut().zip(&used.deltas) {
             let mut change = gallery.zero_polynomials();
@@ -354,12 +366,63 @@ impl<M: Mode> Ticket<M> {
                 }
             }
         }
-        Ok(Pending::new(gallery, x, secrets, self.device.rho, Some(used.clone())))
+        let pending = Pending::new(gallery, x, secrets, self.rho.as_deref().copied(), Some(used.clone()));
+        Ok((used, pending))
     }
 }
 
 impl<M: Mode> std::fmt::Debug for Ticket<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Ticket({}, [redacted])", self.id())
+        write!(f, "Ticket({}, [redacted])", self.id)
+    }
+}
+
+/// A ticket whose pads went to a device.
+#[derive(Debug)]
+pub struct IssuedTicket<M: Mode>(Ticket<M>);
+
+impl<M: Mode> IssuedTicket<M> {
+    /// The ticket's id.
+    pub fn id(&self) -> TicketId {
+        self.0.id
+    }
+
+    /// Whether the device made this use for this target. Ask before [`IssuedTicket::accept`], which consumes the
+    /// ticket: anyone who knows its id can send something in its name.
+    ///
+    /// # Errors
+    /// [`Error::TicketTag`].
+    pub fn check(&self, used: &DeviceUse, target: M::Target) -> Result<(), Error> {
+        let Self(ticket) = self;
+        let message = bound(&ticket.context, ticket.id, &M::target(target), &used.delta.to_bytes());
+        let holds = kmac::verify16(ticket.device_key.expose(), DEVICE_LABEL, &[&message], &used.tag);
+        let fits = used.ticket == ticket.id && used.delta.values().len() == ticket.layout.padded_dimension();
+        if holds && fits { Ok(()) } else { Err(Error::TicketTag(ticket.id)) }
+    }
+
+    /// Accepts a use that the device made: checks its MAC, removes the pad, checks the range, adds the check query, and
+    /// only then allows a decryption.
+    ///
+    /// # Errors
+    /// [`Error::TicketTag`], [`Error::ProbeRange`], [`Error::OtherGallery`].
+    pub fn accept(
+        self,
+        gallery: &Gallery,
+        used: &DeviceUse,
+        target: M::Target,
+    ) -> Result<(TicketUse, Pending<M>), Error> {
+        gallery.check_context(&self.0.context)?;
+        self.check(used, target)?;
+        let Self(ticket) = self;
+        let sum = |(&pad, &delta): (&u16, &u16)| centre_t(reduce_t(i32::from(pad) + i32::from(delta)));
+        let probe = ticket.pads[0].iter().zip(used.delta.values()).map(sum).collect::<Vec<_>>();
+        let probe = Zeroizing::new(probe);
+        let (real, padding) = probe.split_at(ticket.layout.dimension());
+        let refused = Error::ProbeRange(ticket.id);
+        if padding.iter().any(|&v| v != 0) {
+            return Err(refused);
+        }
+        let x = Template::from_integers(real).map_err(|_| refused)?;
+        ticket.finish(gallery, x, used.delta.clone(), target)
     }
 }

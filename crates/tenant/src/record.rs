@@ -6,6 +6,7 @@ use crate::sealed::{self, Reader};
 use crate::slotmap;
 use tyto_kernels::{NttPoly, PACKED_POLY_BYTES, Poly, inverse, pack};
 use tyto_scheme::BlockId;
+use zeroize::{Zeroize, Zeroizing};
 
 const OBJECT: &str = "block record";
 const LABEL: &str = "tyto/v1/record";
@@ -18,6 +19,8 @@ pub struct Record {
     pub(crate) version: u64,
     pub(crate) entries: u32,
     pub(crate) entries_digest: [u8; 32],
+    /// Slots below this were handed out at some time: filled now or burnt. It only rises.
+    pub(crate) used: u16,
     pub(crate) filled: Vec<u8>,
     /// `h = sum b_c * A_c`, exact.
     pub(crate) hint: Poly,
@@ -33,6 +36,7 @@ impl Record {
             version: 1,
             entries: 0,
             entries_digest: slotmap::empty_digest(gallery, block),
+            used: 0,
             filled: vec![0; gallery.layout().slots().div_ceil(8)],
             hint: inverse(hint),
             check: vec![0; gallery.layout().dimension()],
@@ -64,6 +68,11 @@ impl Record {
         self.filled.get(usize::from(slot / 8)).is_some_and(|byte| byte >> (slot % 8) & 1 == 1)
     }
 
+    /// Slots below this were written at some time.
+    pub fn used(&self) -> u16 {
+        self.used
+    }
+
     /// Templates in the block.
     pub fn filled_count(&self) -> u32 {
         self.filled.iter().map(|byte| byte.count_ones()).sum()
@@ -75,13 +84,15 @@ impl Record {
         if filled { *byte |= bit } else { *byte &= !bit }
     }
 
-    /// `version 1 || entries u32 || entries digest 32 || filled bitmap || hint 10496 || check vector d * u64`, sealed
+    /// `version 1 || entries u32 || entries digest 32 || used u16 || filled bitmap || hint 10496 || check vector d * u64`, sealed
     /// for its block and version.
     pub(crate) fn seal(&self, gallery: &Gallery) -> Result<Vec<u8>, Error> {
-        let mut plain = Vec::with_capacity(37 + self.filled.len() + PACKED_POLY_BYTES + 8 * self.check.len());
+        let bytes = 39 + self.filled.len() + PACKED_POLY_BYTES + 8 * self.check.len();
+        let mut plain = Zeroizing::new(Vec::with_capacity(bytes));
         plain.push(1);
         plain.extend_from_slice(&self.entries.to_le_bytes());
         plain.extend_from_slice(&self.entries_digest);
+        plain.extend_from_slice(&self.used.to_le_bytes());
         plain.extend_from_slice(&self.filled);
         let start = plain.len();
         plain.resize(start + PACKED_POLY_BYTES, 0);
@@ -101,13 +112,21 @@ impl Record {
         let mut reader = Reader::new(OBJECT, 1, &plain)?;
         let entries = reader.u32()?;
         let entries_digest = reader.array()?;
+        let used = u16::from_le_bytes(reader.array()?);
         let filled = reader.bytes(gallery.layout().slots().div_ceil(8))?.to_vec();
         let mut hint = Poly::zero();
         pack::unpack(reader.bytes(PACKED_POLY_BYTES)?, &mut hint)
             .map_err(|_| Error::SealedVersion { object: OBJECT })?;
         let check = (0..gallery.layout().dimension()).map(|_| reader.u64()).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Self { block, version, entries, entries_digest, filled, hint, check })
+        Ok(Self { block, version, entries, entries_digest, used, filled, hint, check })
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // With few templates in a block the check vector says as much as they do.
+        self.check.zeroize();
     }
 }
 

@@ -83,9 +83,15 @@ pub(crate) fn lambdas(reader: XofReader, count: usize) -> Zeroizing<Vec<u64>> {
     lambdas
 }
 
-/// Reduces modulo [`P`].
+/// Reduces a value of at most 120 bits modulo [`P`], by folding: `2^61 = 1 mod P`. No division, whose time would
+/// depend on the value.
 pub(crate) fn reduce_p(value: i128) -> u64 {
-    value.rem_euclid(i128::from(P)) as u64
+    let fold = |v: i128| (v & i128::from(P)) + (v >> 61);
+    // From 2^120 to 2^62, to 2^61 + 2, both signs; then one step into the range.
+    let folded = fold(fold(value)) as i64;
+    let folded = folded + (folded >> 63 & P as i64);
+    let reduced = folded - P as i64;
+    (reduced + (reduced >> 63 & P as i64)) as u64
 }
 
 /// Wipes a plain buffer that held secret coordinates.
@@ -132,6 +138,28 @@ mod tests {
         let n = 50.0 * N as f64;
         assert!((sum as f64 / n).abs() < 0.06);
         assert!((squares as f64 / n / 10.5 - 1.0).abs() < 0.025);
+    }
+
+    #[test]
+    fn folding_agrees_with_division() {
+        let p = i128::from(P);
+        let edges = [
+            0,
+            1,
+            p - 1,
+            p,
+            p + 1,
+            2 * p,
+            p << 50,
+            1 << 61,
+            1 << 62,
+            1 << 119,
+            (1 << 119) - 1,
+            12345 * p + 6,
+        ];
+        for value in edges.into_iter().flat_map(|v| [v, -v, v + 7, -v - 7]) {
+            assert_eq!(i128::from(reduce_p(value)), value.rem_euclid(p), "{value}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(crate) fn seal(
     slot: u16,
     event: &Event,
 ) -> Result<Vec<u8>, Error> {
-    let mut plain = [0; 4 + MAX_SUBJECT_BYTES];
+    let mut plain = zeroize::Zeroizing::new([0; 4 + MAX_SUBJECT_BYTES]);
     plain[1..3].copy_from_slice(&slot.to_le_bytes());
     match event {
         Event::Enrolled(subject) => {
@@ -81,7 +81,7 @@ pub(crate) fn seal(
         }
         Event::Removed => plain[0] = 2,
     }
-    sealed::seal(&gallery.keys.entry, LABEL, &[gallery.context(), &block.0, &index.to_le_bytes()], &plain)
+    sealed::seal(&gallery.keys.entry, LABEL, &[gallery.context(), &block.0, &index.to_le_bytes()], &plain[..])
 }
 
 /// The digest of no entries.

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::sample::wipe;
 use tyto_scheme::params::NORM2_MAX;
+use zeroize::Zeroizing;
 
 /// The norm that the quantiser scales to; the largest integer whose square is within the invariant.
 pub const TARGET_NORM: f64 = 31.0;
@@ -102,15 +103,17 @@ impl Quantiser {
             Metric::Cosine => norm,
             // A vector of exactly the stated norm must pass whatever rounding its own norm has.
             Metric::InnerProduct { max_norm } if norm > max_norm * (1.0 + 1e-6) => {
-                return Err(Error::Norm { norm, max: max_norm });
+                return Err(Error::Norm { max: max_norm });
             }
             Metric::InnerProduct { max_norm } => max_norm,
         };
-        let scaled: Vec<f64> = vector.iter().map(|&v| f64::from(v) * (TARGET_NORM / unit)).collect();
+        let scaled = vector.iter().map(|&v| f64::from(v) * (TARGET_NORM / unit)).collect::<Vec<_>>();
+        let scaled = Zeroizing::new(scaled);
         let target = (TARGET_NORM * norm / unit).powi(2);
         let mut shrink = 1.0;
         loop {
-            let rounded: Vec<i32> = scaled.iter().map(|&v| (v * shrink).round_ties_even() as i32).collect();
+            let rounded = scaled.iter().map(|&v| (v * shrink).round_ties_even() as i32).collect::<Vec<_>>();
+            let rounded = Zeroizing::new(rounded);
             let sum: i32 = rounded.iter().map(|v| v * v).sum();
             if sum <= NORM2_MAX as i32 {
                 // A nearly flat vector loses its coordinates all at once: round those with the largest remainders.
@@ -140,7 +143,22 @@ impl Quantiser {
             Metric::Cosine => value,
             Metric::InnerProduct { max_norm } => value / (max_norm * max_norm),
         };
-        (unit * TARGET_NORM * TARGET_NORM).ceil() as i32
+        if unit.is_nan() {
+            return i32::MAX;
+        }
+        // Rounding may put the estimate a step off on either side; nothing lies beyond the range of scores.
+        let beyond = f64::from(NORM2_MAX) + 1.0;
+        let mut score = (unit * TARGET_NORM * TARGET_NORM).ceil().clamp(-beyond, beyond) as i32;
+        if score.unsigned_abs() > NORM2_MAX {
+            return score;
+        }
+        while self.value(score - 1) >= value {
+            score -= 1;
+        }
+        while self.value(score) < value {
+            score += 1;
+        }
+        score
     }
 
     /// Coordinates of a vector.
@@ -156,8 +174,8 @@ impl Quantiser {
 
 /// Rounds towards zero, then away from zero the coordinates with the largest remainders (the first of equals), as
 /// long as the sum of squares stays within the vector's own.
-fn largest_remainders(scaled: &[f64], target: f64) -> Vec<i32> {
-    let mut values: Vec<i32> = scaled.iter().map(|v| v.trunc() as i32).collect();
+fn largest_remainders(scaled: &[f64], target: f64) -> Zeroizing<Vec<i32>> {
+    let mut values = Zeroizing::new(scaled.iter().map(|v| v.trunc() as i32).collect::<Vec<_>>());
     let mut sum: i32 = values.iter().map(|v| v * v).sum();
     let mut order: Vec<usize> = (0..scaled.len()).collect();
     order.sort_by(|&i, &j| scaled[j].fract().abs().total_cmp(&scaled[i].fract().abs()));
@@ -223,7 +241,24 @@ mod tests {
         assert_eq!((long.values()[0], short.values()[0]), (31, 16));
         assert!((quantiser.value(long.inner_product(&long)) - 100.0).abs() < 1e-9);
         assert!(matches!(quantiser.quantise(&[1e-9, 0.0]), Err(Error::Zero)));
-        assert_eq!(quantiser.threshold(quantiser.value(500)), 500);
+    }
+
+    #[test]
+    fn the_threshold_of_a_scores_value_is_that_score() {
+        let metrics = [1.0, 10.0, 0.3, 1e-20].map(|max_norm| Metric::InnerProduct { max_norm });
+        for metric in metrics.into_iter().chain([Metric::Cosine]) {
+            let quantiser = Quantiser::new(metric, 2).unwrap();
+            for score in -1019..=1019 {
+                assert_eq!(quantiser.threshold(quantiser.value(score)), score, "{metric:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn thresholds_beyond_every_score_stay_beyond() {
+        let quantiser = cosine(2);
+        assert!(quantiser.threshold(1e30) > 1019 && quantiser.threshold(-1e30) < -1019);
+        assert!(quantiser.threshold(f64::INFINITY) > 1019 && quantiser.threshold(f64::NAN) > 1019);
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn a_great_many_scores_are_all_exact() {
     for _ in 0..probes {
         let x = rng.template(&gallery);
         let (query, pending) = whole_query::<Identification>(&gallery, &x, ()).unwrap();
+        pending.check_echo(None).unwrap();
         for (_, record, server, templates) in &worlds {
             let view = BlockView::new(&gallery, record.clone());
             let packed =
@@ -77,7 +78,7 @@ fn a_block_resumed_from_its_journal_goes_on_in_the_next_slot() {
     let mut world = World::new(gallery(64, 16));
     let templates: Vec<_> = (0..5).map(|_| rng.template(&world.gallery)).collect();
     world.enrol(&templates[..3]);
-    world.open = OpenBlock::resume_from_journal(&world.gallery, world.open.block(), world.open.next_slot());
+    world.open = OpenBlock::resume_from_journal(&world.gallery, &world.record, world.open.next_slot());
     world.enrol(&templates[3..]);
     let x = rng.template(&world.gallery);
     assert_eq!(world.identify_by_ticket(&x), world.expected(&x));

@@ -230,17 +230,20 @@ impl World {
         let (ticket, upload) = Ticket::<Verification>::generate(&self.gallery).unwrap();
         let target = self.gallery.pseudonym(&subject(0));
         let (used, pending) = ticket.bind(&self.gallery, x, target).unwrap();
+        pending.check_echo(Some(&used)).unwrap();
         self.verify(&self.apply_ticket(&upload, &used), &pending)
     }
 
     pub(crate) fn identify_whole(&self, x: &Template) -> Vec<(u16, i32)> {
         let (query, pending) = whole_query::<Identification>(&self.gallery, x, ()).unwrap();
+        pending.check_echo(None).unwrap();
         self.identify(&query, &pending)
     }
 
     pub(crate) fn verify_whole(&self, x: &Template) -> Vec<(u16, i32)> {
         let target = self.gallery.pseudonym(&subject(0));
         let (query, pending) = whole_query::<Verification>(&self.gallery, x, target).unwrap();
+        pending.check_echo(None).unwrap();
         self.verify(&query, &pending)
     }
 }

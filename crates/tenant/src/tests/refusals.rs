@@ -21,6 +21,7 @@ fn identify_altered(
     alter: impl FnOnce(&mut Vec<u16>),
 ) -> Result<Vec<(u16, i32)>, Error> {
     let (query, pending) = whole_query::<Identification>(&world.gallery, x, ()).unwrap();
+    pending.check_echo(None)?;
     let mut coefficients = world.server.coefficients(world.layout(), &query.queries()[0]);
     alter(&mut coefficients);
     let view = world.view();
@@ -71,6 +72,7 @@ fn a_shifted_single_score_passes_the_rho_check_about_once_in_two_thousand() {
     for _ in 0..trials {
         let x = rng.template(&world.gallery);
         let (query, pending) = whole_query::<Verification>(&world.gallery, &x, target).unwrap();
+        pending.check_echo(None).unwrap();
         let mut replies = world.slot_coefficients(&query);
         // The best a server can do: guess rho, and shift the check score to match.
         let (steps, guess) = (1 + rng.below(T - 1), 1 + rng.below(T - 1));
@@ -112,6 +114,9 @@ fn replies_of_another_version_or_block_cannot_be_claimed() {
         world.view().claim_slots(block, 3, vec![(9, [0; 2])]),
         Err(Error::NotEnrolled { slot: 9, .. })
     ));
+    let view = world.view();
+    assert!(matches!(view.claim_slots(block, 3, vec![]), Err(Error::Slots(_))));
+    assert!(matches!(view.claim_slots(block, 3, vec![(1, [0; 2]), (1, [0; 2])]), Err(Error::Slots(_))));
 }
 
 #[test]
@@ -119,6 +124,7 @@ fn a_query_decrypts_a_block_once() {
     let (world, mut rng) = filled_world(16, 1, 3, 13);
     let x = rng.template(&world.gallery);
     let (query, pending) = whole_query::<Identification>(&world.gallery, &x, ()).unwrap();
+    pending.check_echo(None).unwrap();
     assert_eq!(world.identify(&query, &pending), world.expected(&x));
     let view = world.view();
     let packed = vec![0; world.layout().reply_bytes()];
@@ -134,57 +140,132 @@ fn altered_ticket_uses_are_refused_before_anything_is_decrypted() {
     let x = rng.template(gallery);
     for trial in 0..20 {
         let (ticket, _) = Ticket::<Verification>::generate(gallery).unwrap();
-        let mut used = ticket.for_device().bind(&x, &Target::Subject(target)).unwrap();
-        let other = gallery.pseudonym(&subject(1));
+        let (device, issued) = ticket.for_device();
+        let mut used = device.bind(&x, &Target::Subject(target)).unwrap();
         let mut accepted_for = target;
+        assert!(issued.check(&used, target).is_ok());
         match trial % 4 {
             0 => {
-                let mut values = used.deltas[trial % 2].values().to_vec();
+                let mut values = used.delta.values().to_vec();
                 values[trial % 16] = (values[trial % 16] + 1) % T as u16;
-                used.deltas[trial % 2] = Delta::new(gallery.layout(), values).unwrap();
+                used.delta = Delta::new(gallery.layout(), values).unwrap();
             }
             1 => used.tag[trial % 16] ^= 1,
-            2 => accepted_for = other,
+            2 => accepted_for = gallery.pseudonym(&subject(1)),
             _ => used.ticket = tyto_scheme::TicketId([0; 16]),
         }
         assert!(
-            matches!(ticket.accept(gallery, &used, accepted_for), Err(Error::TicketTag(_))),
+            matches!(issued.accept(gallery, &used, accepted_for), Err(Error::TicketTag(_))),
             "trial {trial}"
         );
     }
-    let (ticket, _) = Ticket::<Verification>::generate(gallery).unwrap();
-    let (used, pending) = ticket.bind(gallery, &x, target).unwrap();
-    let mut echoed = used.clone();
-    echoed.tag[0] ^= 1;
-    assert!(pending.check_echo(Some(&used)).is_ok());
-    assert!(matches!(pending.check_echo(Some(&echoed)), Err(Error::TicketTag(_))));
-    assert!(matches!(pending.check_echo(None), Err(Error::TicketTag(_))));
 }
 
 #[test]
-fn a_device_cannot_probe_out_of_range_or_break_the_check_query() {
-    let (world, _) = filled_world(4, 4, 1, 15);
+fn an_answer_is_decrypted_only_after_its_echo_was_checked() {
+    let (world, mut rng) = filled_world(16, 16, 2, 22);
+    let x = rng.template(&world.gallery);
+    let (ticket, upload) = Ticket::<Identification>::generate(&world.gallery).unwrap();
+    let (used, pending) = ticket.bind(&world.gallery, &x, ()).unwrap();
+    let query = world.apply_ticket(&upload, &used);
+    let packed = reply::pack(world.layout(), &world.server.coefficients(world.layout(), &query.queries()[0]));
+    let view = world.view();
+    let claim =
+        || view.claim_block(world.layout(), world.server.block, world.server.version, &packed).unwrap();
+    assert!(matches!(pending.decrypt(&world.gallery, claim()), Err(Error::EchoUnchecked)));
+    assert!(pending.check_echo(Some(&used)).is_ok());
+    assert_eq!(pending.decrypt(&world.gallery, claim()).unwrap(), world.expected(&x));
+    for alter in [true, false] {
+        let (ticket, _) = Ticket::<Identification>::generate(&world.gallery).unwrap();
+        let (used, pending) = ticket.bind(&world.gallery, &x, ()).unwrap();
+        let mut echoed = used.clone();
+        echoed.tag[0] ^= 1;
+        let echoed = alter.then_some(&echoed);
+        assert!(matches!(pending.check_echo(echoed), Err(Error::TicketTag(_))));
+        assert!(pending.check_echo(Some(&used)).is_ok());
+        assert!(
+            matches!(pending.decrypt(&world.gallery, claim()), Err(Error::QuerySpent)),
+            "refused once, spent"
+        );
+    }
+}
+
+#[test]
+fn after_a_failed_check_no_answer_to_the_query_is_decrypted() {
+    let (world, mut rng) = filled_world(16, 16, 2, 23);
+    let x = rng.template(&world.gallery);
+    let target = world.gallery.pseudonym(&subject(0));
+    let (query, pending) = whole_query::<Verification>(&world.gallery, &x, target).unwrap();
+    pending.check_echo(None).unwrap();
+    let honest = world.slot_coefficients(&query);
+    let mut shifted = honest.clone();
+    shifted[0].1[0] ^= 1 << 13;
+    let view = world.view();
+    let claim = |replies| view.claim_slots(world.server.block, world.server.version, replies).unwrap();
+    assert!(matches!(pending.decrypt(&world.gallery, claim(shifted)), Err(Error::CheckQuery { .. })));
+    assert!(matches!(pending.decrypt(&world.gallery, claim(honest)), Err(Error::QuerySpent)));
+}
+
+#[test]
+fn objects_of_another_gallery_are_refused() {
+    let (world, mut rng) = filled_world(16, 16, 2, 24);
+    let other = gallery(16, 8);
+    let x = rng.template(&other);
+    let mut open = OpenBlock::provision(&other).unwrap().0;
+    assert!(matches!(open.fill(&world.gallery, subject(0), &x), Err(Error::OtherGallery)));
+    let (ticket, _) = Ticket::<Identification>::generate(&other).unwrap();
+    assert!(matches!(ticket.bind(&world.gallery, &x, ()), Err(Error::OtherGallery)));
+    let (_, pending) = whole_query::<Identification>(&other, &x, ()).unwrap();
+    pending.check_echo(None).unwrap();
+    let view = world.view();
+    let packed = vec![0; world.layout().reply_bytes()];
+    let claimed =
+        view.claim_block(world.layout(), world.server.block, world.server.version, &packed).unwrap();
+    assert!(matches!(pending.decrypt(&world.gallery, claimed), Err(Error::OtherGallery)));
+}
+
+#[test]
+fn a_fill_that_arrived_once_is_never_applied_again() {
+    let mut world = World::new(gallery(16, 4));
+    let template = Rng(25).template(&world.gallery);
+    let fill = world.open.fill(&world.gallery, subject(0), &template).unwrap();
+    let change = BlockChange::new(&world.gallery, &world.record, std::slice::from_ref(&fill), &[]).unwrap();
+    world.record = change.record;
+    let again = BlockChange::new(&world.gallery, &world.record, std::slice::from_ref(&fill), &[]);
+    assert!(matches!(again, Err(Error::SlotSpent { slot: 0, .. })));
+    // Not even after somebody removed it.
+    let stored = [(fill.slot(), fill.delta().clone(), *fill.tag())];
+    let removals = Removal::from_stored(&world.gallery, &world.record, &stored).unwrap();
+    let removed = BlockChange::new(&world.gallery, &world.record, &[], &removals).unwrap().record;
+    let again = BlockChange::new(&world.gallery, &removed, &[fill], &[]);
+    assert!(matches!(again, Err(Error::SlotSpent { slot: 0, .. })));
+    let resumed = OpenBlock::resume_from_journal(&world.gallery, &removed, 0);
+    assert_eq!(resumed.next_slot(), 1, "the record knows what a damaged journal forgot");
+}
+
+#[test]
+fn a_device_cannot_probe_out_of_range() {
+    let (world, _) = filled_world(3, 4, 1, 15);
     let gallery = &world.gallery;
     let target = gallery.pseudonym(&subject(0));
-    let bind = |alter: &dyn Fn(&mut Vec<Vec<u16>>)| {
+    let bind = |alter: &dyn Fn(&mut Vec<u16>)| {
         let (ticket, _) = Ticket::<Verification>::generate(gallery).unwrap();
-        let honest = Template::from_integers(&[5, 0, 0, 0]).unwrap();
-        let used = ticket.for_device().bind(&honest, &Target::Subject(target)).unwrap();
-        let mut values: Vec<_> = used.deltas.iter().map(|delta| delta.values().to_vec()).collect();
+        let (device, issued) = ticket.for_device();
+        let mut values = device.delta_for_test(&Template::from_integers(&[5, 0, 0]).unwrap());
         alter(&mut values);
-        let deltas = values.into_iter().map(|v| Delta::new(gallery.layout(), v).unwrap()).collect();
         // A dishonest device has the MAC key, so its tag is right.
-        let device = ticket.for_device();
-        let used = device.sign_for_test(TicketUse { deltas, ..used }, &Target::Subject(target));
-        ticket.accept(gallery, &used, target).map(|_| ())
+        let delta = Delta::new(gallery.layout(), values).unwrap();
+        let used = device.sign_for_test(delta, &Target::Subject(target));
+        issued.accept(gallery, &used, target).map(|_| ())
     };
     assert!(bind(&|_| {}).is_ok());
-    let too_long = bind(&|values| values[0][1] = (values[0][1] + 40) % T as u16);
-    assert!(matches!(too_long, Err(Error::ProbeRange { found: 1625, .. })), "{too_long:?}");
-    let zero = bind(&|values| values[0][0] = (values[0][0] + T as u16 - 5) % T as u16);
-    assert!(matches!(zero, Err(Error::ProbeRange { found: 0, .. })), "{zero:?}");
-    let inconsistent = bind(&|values| values[1][2] = (values[1][2] + 1) % T as u16);
-    assert!(matches!(inconsistent, Err(Error::ProbeCheck(_))), "{inconsistent:?}");
+    let add = |coordinate: usize, value: u16| {
+        bind(&move |values: &mut Vec<u16>| values[coordinate] = (values[coordinate] + value) % T as u16)
+    };
+    for (what, outcome) in [("too long", add(1, 40)), ("zero", add(0, T as u16 - 5)), ("padding", add(3, 1))]
+    {
+        assert!(matches!(outcome, Err(Error::ProbeRange(_))), "{what}: {outcome:?}");
+    }
 }
 
 #[test]
