@@ -21,5 +21,5 @@ pub use query::{add_deltas, prepare_query};
 pub use slots::SlotSet;
 pub use snapshot::{Located, Snapshot, StateDigests};
 
-/// The packed form of a query, as the kernels read it.
-pub use tyto_kernels::PackedQuery;
+/// The packed form of a query, as the kernels read it, and the blocks that one batch of replies has at most.
+pub use tyto_kernels::{MATCH_BATCH, PackedQuery};

@@ -90,6 +90,15 @@ pub enum Error {
         /// Why.
         source: tyto_scheme::Error,
     },
+    /// A message of a stream is over the limit (caller).
+    #[error("a message has more than {max_bytes} bytes, the limit")]
+    MessageTooLarge {
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// A message of a stream does not decode (caller).
+    #[error("a message is not one of this call")]
+    MessageUndecodable,
     /// A stream breaks its order: header first, then chunks, then what ends it (caller).
     #[error("stream: {0}")]
     StreamOrder(&'static str),

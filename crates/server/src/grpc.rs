@@ -13,6 +13,7 @@ use futures_util::Stream;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 use tonic::{Code, Response, Status, Streaming};
+use tyto_api::limits::MAX_MESSAGE_BYTES;
 
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -45,7 +46,11 @@ fn finish(app: &App, method: &'static str, started: Instant, error: Option<&Erro
 async fn next<T>(app: &App, stream: &mut Streaming<T>) -> Result<Option<T>, Error> {
     let idle_s = app.config.limits.idle_stream_s;
     match tokio::time::timeout(Duration::from_secs(idle_s), stream.message()).await {
-        Ok(message) => message.map_err(|status| Error::Broken(Box::new(status))),
+        Ok(message) => message.map_err(|status| match status.code() {
+            Code::OutOfRange => Error::MessageTooLarge { max_bytes: MAX_MESSAGE_BYTES },
+            Code::Internal => Error::MessageUndecodable,
+            _ => Error::Broken(Box::new(status)),
+        }),
         Err(_) => Err(Error::StreamIdle { idle_s }),
     }
 }

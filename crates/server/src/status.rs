@@ -20,6 +20,7 @@ fn blame(error: &Error) -> Blame {
     match error {
         Error::Request(_)
         | Error::Field { .. }
+        | Error::MessageUndecodable
         | Error::StreamOrder(_)
         | Error::TicketContent(_)
         | Error::Records(_)
@@ -34,6 +35,7 @@ fn blame(error: &Error) -> Blame {
         | Error::AnswerTooLarge { .. }
         | Error::TooManyTemplates { .. } => Caller(Code::FailedPrecondition),
         Error::TooManyGalleries { .. } => Caller(Code::ResourceExhausted),
+        Error::MessageTooLarge { .. } => Caller(Code::OutOfRange),
         Error::StreamIdle { .. } => Caller(Code::DeadlineExceeded),
         Error::Engine(error) => engine(error),
         Error::Store(error) => store(error),

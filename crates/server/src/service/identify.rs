@@ -9,15 +9,22 @@ use crate::work::{Running, compute};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tyto_api::limits::MAX_BLOCKS_PER_MESSAGE;
 use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
-use tyto_engine::{Gallery, PackedQuery, Snapshot, match_all};
+use tyto_engine::{Gallery, MATCH_BATCH, PackedQuery, Snapshot, match_all};
 use tyto_scheme::TicketId;
 use tyto_scheme::query::{Kind, Target};
 use tyto_store::MAX_ANSWER_BYTES;
 
 /// Messages that wait for a slow client; a batch of blocks each.
 const QUEUE: usize = 16;
+
+/// How long a caller may take to make room for a message. A pass holds one of few permits until its end.
+const SLOWEST_READ: Duration = Duration::from_secs(30);
+
+const _: () = assert!(MATCH_BATCH <= MAX_BLOCKS_PER_MESSAGE, "a batch is one message");
 
 /// The parts of an answer as they are made.
 pub(crate) type Parts = mpsc::Receiver<Result<IdentifyPart, Error>>;
@@ -150,8 +157,7 @@ impl Pass {
         if let Some(kept) = self.kept.as_mut().filter(|kept| kept.len() <= MAX_ANSWER_BYTES) {
             part.append_to(kept);
         }
-        let gone = self.sender.as_ref().is_some_and(|sender| sender.blocking_send(Ok(part)).is_err());
-        if gone {
+        if self.sender.as_ref().is_some_and(|sender| !send(sender, part)) {
             self.sender = None;
         }
         if self.sender.is_none() && self.kept.is_none() {
@@ -160,6 +166,13 @@ impl Pass {
             ControlFlow::Continue(())
         }
     }
+}
+
+/// Sends a part from a thread that may block; false if the caller is gone, or reads so slowly that it keeps others
+/// from being served.
+fn send(sender: &mpsc::Sender<Result<IdentifyPart, Error>>, part: IdentifyPart) -> bool {
+    let sent = tokio::time::timeout(SLOWEST_READ, sender.send(Ok(part)));
+    matches!(tokio::runtime::Handle::current().block_on(sent), Ok(Ok(())))
 }
 
 fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) -> (BlockReply, usize) {
