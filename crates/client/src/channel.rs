@@ -1,1 +1,238 @@
-//! The connection.
+//! The connection, and when a call is repeated.
+
+use crate::{Config, Error};
+use bytes::Bytes;
+use prost::Message;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status, Streaming};
+use tyto_api::limits::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES};
+use tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient;
+use tyto_api::proto::gallery::v1::{ProvisionRequest, ProvisionResponse};
+use tyto_api::proto::matching::v1::matching_service_client::MatchingServiceClient;
+use tyto_pqc::random;
+
+/// Bytes in flight per stream and per connection: the answer to an identification among a million templates fits.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// The first pause before a repetition; it doubles up to the longest.
+const FIRST_PAUSE_MS: u64 = 100;
+const LONGEST_PAUSE_MS: u64 = 3_000;
+/// Longest text of a server that an error keeps.
+const MAX_STATUS_CHARS: usize = 300;
+
+/// The two services over one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Rpc {
+    pub(crate) gallery: GalleryServiceClient<Channel>,
+    pub(crate) matching: MatchingServiceClient<Channel>,
+    call_timeout: Duration,
+    idle_timeout: Duration,
+    max_attempts: u32,
+}
+
+impl Rpc {
+    pub(crate) async fn connect(config: &Config) -> Result<Self, Error> {
+        let bad = || Error::Endpoint { endpoint: config.endpoint.clone() };
+        if !config.endpoint.starts_with("http://") {
+            return Err(bad());
+        }
+        let endpoint = Endpoint::from_shared(config.endpoint.clone())
+            .map_err(|_| bad())?
+            .connect_timeout(config.connect_timeout)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) })?;
+        let gallery = GalleryServiceClient::new(channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let matching = MatchingServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self {
+            gallery,
+            matching,
+            call_timeout: config.call_timeout,
+            idle_timeout: config.idle_timeout,
+            max_attempts: config.max_attempts.max(1),
+        })
+    }
+
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
+    /// Waits for the one answer of a call.
+    pub(crate) async fn answer<T>(
+        &self,
+        call: &'static str,
+        future: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        within(call, self.call_timeout, future).await?.map(Response::into_inner).map_err(rpc(call))
+    }
+
+    /// Makes a call, and again the same way if it fails for a reason that may pass.
+    pub(crate) async fn repeat<T, F>(
+        &self,
+        call: &'static str,
+        mut attempt: impl FnMut(Self) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut attempts = 1;
+        loop {
+            match self.answer(call, attempt(self.clone())).await {
+                Err(error) if error.is_transient() && attempts < self.max_attempts => {
+                    tracing::debug!(call, attempts, "the call is repeated");
+                    pause(attempts).await;
+                    attempts += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// The next message of a streamed answer.
+    pub(crate) async fn next<T>(
+        &self,
+        call: &'static str,
+        stream: &mut Streaming<T>,
+    ) -> Result<Option<T>, Error> {
+        within(call, self.idle_timeout, stream.message()).await?.map_err(rpc(call))
+    }
+
+    /// Waits for a task that makes a call, as long as a call may take.
+    pub(crate) async fn within_call<T>(
+        &self,
+        call: &'static str,
+        task: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        within(call, self.call_timeout, task).await
+    }
+
+    /// Makes a provisioning call; whoever feeds the stream sees to its time-out.
+    pub(crate) async fn provision(
+        &self,
+        call: &'static str,
+        parts: ReceiverStream<ProvisionRequest>,
+    ) -> Result<ProvisionResponse, Error> {
+        let mut gallery = self.gallery.clone();
+        gallery.provision(parts).await.map(Response::into_inner).map_err(rpc(call))
+    }
+
+    /// Hands one message of an upload to the transport; false if the call is over.
+    pub(crate) async fn feed<T>(
+        &self,
+        call: &'static str,
+        sender: &tokio::sync::mpsc::Sender<T>,
+        message: T,
+    ) -> Result<bool, Error> {
+        Ok(within(call, self.idle_timeout, sender.send(message)).await?.is_ok())
+    }
+}
+
+async fn within<T>(call: &'static str, limit: Duration, future: impl Future<Output = T>) -> Result<T, Error> {
+    timeout(limit, future).await.map_err(|_| Error::Timeout { call, seconds: limit.as_secs() })
+}
+
+/// Pauses before repetition number `attempts`, a random half of it so that clients do not come back together.
+pub(crate) async fn pause(attempts: u32) {
+    let longest = (FIRST_PAUSE_MS << attempts.min(10)).min(LONGEST_PAUSE_MS);
+    let [byte] = random::bytes().unwrap_or([128]);
+    sleep(Duration::from_millis(longest / 2 + longest * u64::from(byte) / 512)).await;
+}
+
+fn rpc(call: &'static str) -> impl Fn(Status) -> Error {
+    move |status| {
+        let plain = status.message().chars().filter(|c| !c.is_control()).take(MAX_STATUS_CHARS);
+        Error::Rpc { call, code: status.code(), message: plain.collect() }
+    }
+}
+
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+impl Error {
+    /// Whether the call may succeed if it is made again. Says nothing about whether it had an effect.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Connect { .. } => true,
+            Self::Rpc { code, .. } => matches!(
+                code,
+                Code::Unavailable
+                    | Code::Unknown
+                    | Code::Internal
+                    | Code::Cancelled
+                    | Code::Aborted
+                    | Code::DeadlineExceeded
+                    | Code::ResourceExhausted
+            ),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Rpc { code: Code::NotFound, .. })
+    }
+}
+
+/// The pieces of an upload from `offset` on, each with the number of bytes that precede it. Nothing is copied.
+pub(crate) fn chunks(bytes: &Bytes, offset: u64) -> impl Iterator<Item = (u64, Bytes)> + use<> {
+    /// Leaves room for a few chunks in the stream's window.
+    const CHUNK_BYTES: usize = 512 << 10;
+    const { assert!(CHUNK_BYTES <= MAX_CHUNK_BYTES) };
+    let bytes = bytes.clone();
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    (start..bytes.len()).step_by(CHUNK_BYTES).map(move |at| {
+        let end = (at + CHUNK_BYTES).min(bytes.len());
+        (at as u64, bytes.slice(at..end))
+    })
+}
+
+/// Bytes of a message as it is sent, without gRPC's five bytes of framing.
+pub(crate) fn size(message: &impl Message) -> u64 {
+    message.encoded_len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_the_rest_of_an_upload_exactly_once() {
+        let bytes = Bytes::from((0..2_000_000_u32).map(|i| i as u8).collect::<Vec<_>>());
+        for start in [0, 1, 524_288, 1_999_999, 2_000_000] {
+            let mut at = start;
+            for (offset, piece) in chunks(&bytes, start) {
+                assert_eq!(offset, at);
+                assert_eq!(piece, bytes[offset as usize..][..piece.len()]);
+                assert!(!piece.is_empty() && piece.len() <= MAX_CHUNK_BYTES);
+                at += piece.len() as u64;
+            }
+            assert_eq!(at, bytes.len() as u64);
+        }
+        assert_eq!(chunks(&bytes, u64::MAX).count(), 0);
+    }
+
+    #[test]
+    fn a_servers_text_cannot_reach_the_terminal_with_control_characters() {
+        let status = Status::not_found(format!("no\u{1b}[31m such\n{}", "x".repeat(1000)));
+        let Error::Rpc { message, .. } = rpc("Verify")(status) else { panic!("an Rpc error") };
+        assert!(message.starts_with("no[31m suchx") && message.chars().count() == MAX_STATUS_CHARS);
+    }
+}

@@ -1,55 +1,196 @@
 //! The client: galleries by name.
 
+use crate::channel::Rpc;
+use crate::gallery::{Inner, compute, describe, lock};
+use crate::state::StateDir;
 use crate::{Config, Error, GalleryHandle, GallerySummary};
-use tyto_scheme::Layout;
-use tyto_tenant::Metric;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use tyto_api::gallery::{CreateGallery, GalleryInfo};
+use tyto_api::limits::MAX_AUDIENCE_BYTES;
+use tyto_api::proto::gallery::v1 as proto;
+use tyto_scheme::{GalleryId, Layout};
 use tyto_tenant::keyring::Keyring;
+use tyto_tenant::{Gallery, Metric};
 
 /// A connection to a server with a keyring. Cheap to clone; clones share everything.
-#[derive(Clone, Debug)]
-pub struct Client {}
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What the client and its galleries share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) keyring: Keyring,
+    pub(crate) rpc: Rpc,
+    pub(crate) state: Option<StateDir>,
+    /// Galleries that are open, so that opening one twice gives one.
+    open: Mutex<HashMap<GalleryId, Weak<Inner>>>,
+}
 
 impl Client {
     /// Connects.
     ///
     /// # Errors
     /// [`Error::Endpoint`], [`Error::Audience`], [`Error::Connect`], [`Error::File`] for the state directory.
-    pub async fn connect(_config: Config, _keyring: Keyring) -> Result<Self, Error> {
-        todo!()
+    pub async fn connect(config: Config, keyring: Keyring) -> Result<Self, Error> {
+        let audience = &config.audience;
+        if audience.len() > MAX_AUDIENCE_BYTES || audience.chars().any(char::is_control) {
+            return Err(Error::Audience { max_bytes: MAX_AUDIENCE_BYTES });
+        }
+        let state = config.state_dir.as_deref().map(StateDir::open).transpose()?;
+        let rpc = Rpc::connect(&config).await?;
+        let shared = Shared { config, keyring, rpc, state, open: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Creates an empty gallery under the keyring's current key.
+    /// Creates an empty gallery under the keyring's current key. Two processes that choose one name at the same time
+    /// both succeed; the galleries are then told apart by their ids.
     ///
     /// # Errors
     /// [`Error::NameTaken`] if one of this keyring's galleries has the name; [`Error::Tenant`] for a name or metric
     /// that cannot be.
     pub async fn create_gallery(
         &self,
-        _name: &str,
-        _layout: Layout,
-        _metric: Metric,
+        name: &str,
+        layout: Layout,
+        metric: Metric,
     ) -> Result<GalleryHandle, Error> {
-        todo!()
+        if let Some(taken) = self.galleries().await?.iter().find(|other| other.name.as_deref() == Some(name))
+        {
+            return Err(Error::NameTaken { gallery: taken.id });
+        }
+        let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
+        let (gallery, new) =
+            compute(move || Ok(Gallery::create(shared.keyring.current()?, &name, layout, metric)?)).await?;
+        let request = proto::CreateGalleryRequest::from(CreateGallery {
+            parameters: new.parameters,
+            sealed_descriptor: new.sealed_descriptor.into(),
+            sealed_manifest: Bytes::copy_from_slice(&new.sealed_manifest),
+        });
+        let create = |rpc: Rpc| {
+            let request = request.clone();
+            async move { { rpc.gallery }.create_gallery(request).await }
+        };
+        self.shared.rpc.repeat("CreateGallery", create).await?;
+        let handle = GalleryHandle::fresh(&self.shared, gallery, &new.sealed_manifest).await?;
+        self.keep(&handle);
+        Ok(handle)
     }
 
     /// All galleries of the server; those of foreign keys without name.
     pub async fn galleries(&self) -> Result<Vec<GallerySummary>, Error> {
-        todo!()
+        let mut summaries = Vec::new();
+        let mut page_token = Bytes::new();
+        loop {
+            let request = proto::ListGalleriesRequest { page_size: 0, page_token };
+            let list = |rpc: Rpc| {
+                let request = request.clone();
+                async move { { rpc.gallery }.list_galleries(request).await }
+            };
+            let page = self.shared.rpc.repeat("ListGalleries", list).await?;
+            for message in page.galleries {
+                summaries.push(self.summary(&message.try_into()?)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(summaries);
+            }
+            // A server that gives the same page again and again would otherwise keep us here for ever.
+            if page.next_page_token == request.page_token {
+                return Err(Error::OutOfOrder { call: "ListGalleries" });
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    fn summary(&self, info: &GalleryInfo) -> Result<GallerySummary, Error> {
+        let key = self.shared.keyring.find(info.parameters.key);
+        let opened =
+            key.map(|key| Gallery::peek(key, &info.parameters, &info.sealed_descriptor)).transpose()?;
+        let (name, metric) = opened.unzip();
+        Ok(GallerySummary {
+            id: info.parameters.gallery,
+            name,
+            metric,
+            parameters: info.parameters,
+            templates: info.templates,
+            blocks: info.blocks,
+            created_unix_ms: info.created_unix_ms,
+        })
     }
 
     /// Opens a gallery by its name or its id of 32 hexadecimal digits, and synchronises it.
     ///
     /// # Errors
     /// [`Error::UnknownGallery`], [`Error::AmbiguousName`], [`Error::ForeignKey`]; as [`GalleryHandle::sync`].
-    pub async fn open_gallery(&self, _name_or_id: &str) -> Result<GalleryHandle, Error> {
-        todo!()
+    pub async fn open_gallery(&self, name_or_id: &str) -> Result<GalleryHandle, Error> {
+        let id = self.find(name_or_id).await?;
+        let known = lock(&self.shared.open).get(&id).and_then(Weak::upgrade);
+        if let Some(inner) = known {
+            let handle = GalleryHandle(inner);
+            handle.sync().await?;
+            return Ok(handle);
+        }
+        let info = describe(&self.shared, id).await?;
+        let handle = GalleryHandle::open(&self.shared, info.parameters, info.sealed_descriptor).await?;
+        Ok(self.keep(&handle))
     }
 
     /// Deletes a gallery of this keyring with everything in it.
     ///
     /// # Errors
     /// As [`Client::open_gallery`].
-    pub async fn delete_gallery(&self, _name_or_id: &str) -> Result<(), Error> {
-        todo!()
+    pub async fn delete_gallery(&self, name_or_id: &str) -> Result<(), Error> {
+        let id = self.find(name_or_id).await?;
+        let request = proto::DeleteGalleryRequest { gallery_id: Bytes::copy_from_slice(&id.0) };
+        let delete = |rpc: Rpc| {
+            let request = request.clone();
+            async move { { rpc.gallery }.delete_gallery(request).await }
+        };
+        match self.shared.rpc.repeat("DeleteGallery", delete).await {
+            // It was there when it was looked up: an earlier attempt arrived.
+            Err(error) if error.is_not_found() => {}
+            done => {
+                done?;
+            }
+        }
+        lock(&self.shared.open).remove(&id);
+        Ok(())
+    }
+
+    /// The one gallery of this keyring that has a name or id.
+    async fn find(&self, name_or_id: &str) -> Result<GalleryId, Error> {
+        let galleries = self.galleries().await?;
+        if let Some(id) = GalleryId::from_hex(name_or_id)
+            && let Some(found) = galleries.iter().find(|gallery| gallery.id == id)
+        {
+            let key = found.parameters.key;
+            return if found.name.is_some() { Ok(id) } else { Err(Error::ForeignKey { gallery: id, key }) };
+        }
+        let mut named = galleries.iter().filter(|gallery| gallery.name.as_deref() == Some(name_or_id));
+        let name = name_or_id.to_owned();
+        match (named.next(), named.count()) {
+            (Some(found), 0) => Ok(found.id),
+            (Some(_), others) => Err(Error::AmbiguousName { name, count: others + 1 }),
+            (None, _) => Err(Error::UnknownGallery { name }),
+        }
+    }
+
+    /// Keeps a handle for the next who opens the gallery; gives the one that is kept.
+    fn keep(&self, handle: &GalleryHandle) -> GalleryHandle {
+        let mut open = lock(&self.shared.open);
+        open.retain(|_, inner| inner.strong_count() > 0);
+        let kept = open.get(&handle.id()).and_then(Weak::upgrade);
+        let kept = kept.unwrap_or_else(|| Arc::clone(&handle.0));
+        open.insert(handle.id(), Arc::downgrade(&kept));
+        GalleryHandle(kept)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("endpoint", &self.shared.config.endpoint).finish_non_exhaustive()
     }
 }

@@ -42,7 +42,7 @@ impl Config {
             audience: String::new(),
             attestations: true,
             connect_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_secs(60),
+            call_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_secs(45),
             max_attempts: 4,
             hot_blocks: 4096,

@@ -282,6 +282,8 @@ impl Error {
                     | Secret::SlotMap { .. }
                     | Secret::Version { .. }
                     | Secret::AnsweredTwice(_)
+                    | Secret::QuerySpent
+                    | Secret::Slots(_)
                     | Secret::CheckVector(_)
                     | Secret::CheckQuery { .. }
                     | Secret::NotEnrolled { .. }

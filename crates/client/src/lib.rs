@@ -48,6 +48,7 @@ mod error;
 mod gallery;
 pub mod keyring_file;
 mod results;
+mod state;
 
 pub use client::Client;
 pub use config::Config;
@@ -55,8 +56,8 @@ pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
 pub use results::{
     Candidate, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary, Identification,
-    IdentifyOptions, KeptAttestation, ProbeBy, SubjectEntry, SyncReport, TemplateScore, Timings, Verification,
-    VerifyOptions,
+    IdentifyOptions, KeptAttestation, ProbeBy, SubjectEntry, SyncReport, TemplateScore, Timings,
+    Verification, VerifyOptions,
 };
 pub use tyto_attest as attest;
 pub use tyto_scheme as scheme;

@@ -1,32 +1,156 @@
 //! A gallery that is open.
 
+mod attestation;
+mod basis;
+mod commit;
+mod directory;
+mod enrol;
+mod identify;
+mod probes;
+mod ranking;
+mod remove;
+mod segment;
+mod sync;
+mod tickets;
+mod verify;
+mod view;
+mod writer;
+
+use crate::client::Shared;
+use crate::state::HighWater;
 use crate::{
     EnrolReport, Error, GalleryStat, Identification, IdentifyOptions, SubjectEntry, SyncReport, Verification,
     VerifyOptions,
 };
-use tyto_scheme::GalleryId;
-use tyto_tenant::probe::{self, DeviceTicket, Mode, TicketUse};
+use basis::Asked;
+use directory::{Directory, Enrolled, SubjectHasher};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use sync::Fetcher;
+use tickets::Pool;
+use tokio::sync::Semaphore;
+use tyto_api::gallery::GalleryInfo;
+use tyto_api::proto::gallery::v1::DescribeGalleryRequest;
+use tyto_scheme::{BlockId, GalleryId, GalleryParameters};
+use tyto_tenant::probe::{self, DeviceTicket, DeviceUse};
 use tyto_tenant::{Gallery, SubjectId, Template};
+use view::{KnownManifest, View};
+use writer::Writer;
+
+pub use tickets::TicketMode;
 
 /// An open gallery. Cheap to clone; clones share everything.
-#[derive(Clone, Debug)]
-pub struct GalleryHandle {}
+#[derive(Clone)]
+pub struct GalleryHandle(pub(crate) Arc<Inner>);
 
-/// The modes that tickets are made for: 1:1 and 1:N.
-pub trait TicketMode: Mode {}
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) gallery: Arc<Gallery>,
+    pub(crate) marks: HighWater,
+    view: RwLock<Arc<View>>,
+    directory: RwLock<Directory>,
+    hasher: SubjectHasher,
+    sync_turn: tokio::sync::Mutex<()>,
+    /// One mutation of this process at a time, so that it never conflicts with itself.
+    mutation_turn: tokio::sync::Mutex<()>,
+    writer: tokio::sync::Mutex<Writer>,
+    verification: Pool<probe::Verification>,
+    identification: Pool<probe::Identification>,
+    /// Bounds the threads that decrypt.
+    decrypting: Arc<Semaphore>,
+}
 
-impl TicketMode for probe::Verification {}
-impl TicketMode for probe::Identification {}
+/// Runs a computation, or what waits for a disk, on a thread that may be busy for long.
+pub(crate) async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// The gallery as its server describes it.
+pub(crate) async fn describe(shared: &Shared, gallery: GalleryId) -> Result<GalleryInfo, Error> {
+    let request = DescribeGalleryRequest { gallery_id: bytes::Bytes::copy_from_slice(&gallery.0) };
+    let describe = |rpc: crate::channel::Rpc| {
+        let request = request.clone();
+        async move { { rpc.gallery }.describe_gallery(request).await }
+    };
+    let answer = shared.rpc.repeat("DescribeGallery", describe).await?;
+    let message = answer.gallery.ok_or(tyto_api::Error::Missing { field: "gallery" })?;
+    let info = GalleryInfo::try_from(message)?;
+    if info.parameters.gallery == gallery { Ok(info) } else { Err(Error::OtherGallery { gallery }) }
+}
 
 impl GalleryHandle {
+    /// Opens what a server described: its descriptor, then everything in it.
+    pub(crate) async fn open(
+        shared: &Arc<Shared>,
+        parameters: GalleryParameters,
+        descriptor: bytes::Bytes,
+    ) -> Result<Self, Error> {
+        let (gallery, key) = (parameters.gallery, parameters.key);
+        let with_key = Arc::clone(shared);
+        let opened = compute(move || {
+            let key = with_key.keyring.find(key).ok_or(Error::ForeignKey { gallery, key })?;
+            let marks = HighWater::open(gallery, with_key.state.as_ref())?;
+            Ok((Arc::new(Gallery::open(key, parameters, &descriptor)?), marks))
+        });
+        let (gallery, marks) = opened.await?;
+        let hasher = SubjectHasher::default();
+        let fetcher = Fetcher { rpc: &shared.rpc, gallery: &gallery, hasher: &hasher, marks: &marks };
+        let fetched = fetcher.fetch(None).await?;
+        let handle = Self::assemble(shared, gallery, hasher, marks, fetched.view);
+        handle.0.index(&fetched.enrolled);
+        handle.save_marks().await?;
+        Ok(handle)
+    }
+
+    /// Opens a gallery that was created just now.
+    pub(crate) async fn fresh(
+        shared: &Arc<Shared>,
+        gallery: Gallery,
+        sealed_manifest: &[u8],
+    ) -> Result<Self, Error> {
+        let marks = HighWater::open(gallery.parameters().gallery, shared.state.as_ref())?;
+        let known = KnownManifest::open(&gallery, 1, sealed_manifest)?;
+        marks.observe(None, known.mark)?;
+        let view = View::empty(known)?;
+        let handle = Self::assemble(shared, Arc::new(gallery), SubjectHasher::default(), marks, view);
+        handle.save_marks().await?;
+        Ok(handle)
+    }
+
+    fn assemble(
+        shared: &Arc<Shared>,
+        gallery: Arc<Gallery>,
+        hasher: SubjectHasher,
+        marks: HighWater,
+        view: View,
+    ) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self(Arc::new(Inner {
+            shared: Arc::clone(shared),
+            gallery,
+            marks,
+            view: RwLock::new(Arc::new(view)),
+            directory: RwLock::default(),
+            hasher,
+            sync_turn: tokio::sync::Mutex::default(),
+            mutation_turn: tokio::sync::Mutex::default(),
+            writer: tokio::sync::Mutex::default(),
+            verification: Pool::default(),
+            identification: Pool::default(),
+            decrypting: Arc::new(Semaphore::new(threads)),
+        }))
+    }
+
     /// The gallery's id.
     pub fn id(&self) -> GalleryId {
-        todo!()
+        self.0.id()
     }
 
     /// The gallery as its tenant sees it: name, layout, quantiser, pseudonyms.
     pub fn gallery(&self) -> &Gallery {
-        todo!()
+        &self.0.gallery
     }
 
     /// Fetches what changed since the last time: manifest, records, slot maps.
@@ -35,40 +159,115 @@ impl GalleryHandle {
     /// Every way in which the answer can fail its checks, such as [`Error::RolledBack`], [`Error::Forked`],
     /// [`Error::MissingBlock`], [`Error::OtherRecord`].
     pub async fn sync(&self) -> Result<SyncReport, Error> {
-        todo!()
+        let (_, report) = self.synchronise().await?;
+        self.save_marks().await?;
+        Ok(report)
+    }
+
+    /// The same; gives the newest view, and leaves saving the mark to the caller.
+    pub(crate) async fn synchronise(&self) -> Result<(Arc<View>, SyncReport), Error> {
+        let inner = &*self.0;
+        let _turn = inner.sync_turn.lock().await;
+        let base = inner.view();
+        let fetcher = Fetcher {
+            rpc: &inner.shared.rpc,
+            gallery: &inner.gallery,
+            hasher: &inner.hasher,
+            marks: &inner.marks,
+        };
+        let fetched = fetcher.fetch(Some(&base)).await?;
+        let report = SyncReport {
+            manifest_version: fetched.view.version(),
+            changed_blocks: fetched.changed_blocks,
+            new_entries: fetched.new_entries,
+            bytes_received: fetched.bytes_received,
+        };
+        Ok((inner.install(fetched.view, &fetched.enrolled), report))
+    }
+
+    /// Synchronises beside other work; what fails is tried again by whoever needs it.
+    pub(crate) fn synchronise_later(&self) {
+        if self.0.sync_turn.try_lock().is_ok() {
+            let handle = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = handle.sync().await {
+                    tracing::warn!(gallery = %handle.id(), %error, "synchronisation failed");
+                }
+            });
+        }
+    }
+
+    pub(crate) async fn save_marks(&self) -> Result<(), Error> {
+        let inner = Arc::clone(&self.0);
+        if inner.shared.state.is_none() {
+            return Ok(());
+        }
+        compute(move || inner.marks.save()).await
     }
 
     /// Synchronises and counts.
     pub async fn stat(&self) -> Result<GalleryStat, Error> {
-        todo!()
+        self.sync().await?;
+        let info = describe(&self.0.shared, self.id()).await?;
+        let parameters = *self.gallery().parameters();
+        if info.parameters != parameters {
+            return Err(Error::OtherGallery { gallery: self.id() });
+        }
+        let view = self.0.view();
+        let blocks = view.blocks().len() as u64;
+        Ok(GalleryStat {
+            id: self.id(),
+            parameters,
+            manifest_version: view.version(),
+            blocks,
+            templates: view.blocks().map(|(_, state)| u64::from(state.filled)).sum(),
+            slots_used: view.blocks().map(|(_, state)| u64::from(state.used)).sum(),
+            slots_total: blocks * parameters.layout.slots() as u64,
+            resident_bytes: info.resident_bytes,
+            created_unix_ms: info.created_unix_ms,
+        })
     }
 
     /// Synchronises and lists the subjects in order of their ids.
     pub async fn subjects(&self) -> Result<Vec<SubjectEntry>, Error> {
-        todo!()
+        self.sync().await?;
+        let view = self.0.view();
+        compute(move || {
+            let mut subjects = BTreeMap::<Arc<SubjectId>, u32>::new();
+            for (_, subject) in view.blocks().flat_map(|(_, state)| state.filled_slots()) {
+                *subjects.entry(Arc::clone(subject)).or_default() += 1;
+            }
+            let entry = |(subject, templates)| SubjectEntry { subject, templates };
+            Ok(subjects.into_iter().map(entry).collect())
+        })
+        .await
     }
 
     /// Enrols templates, in their order. `progress` is told how many are durably enrolled, after each transaction.
     ///
     /// # Errors
     /// [`Error::Enrolment`] says how many of the first templates are enrolled.
-    pub async fn enrol<I>(&self, _items: I, _progress: &(dyn Fn(u64) + Send + Sync)) -> Result<EnrolReport, Error>
+    pub async fn enrol<I>(
+        &self,
+        items: I,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<EnrolReport, Error>
     where
         I: IntoIterator<Item = (SubjectId, Template)>,
         I::IntoIter: Send,
     {
-        todo!()
+        self.enrol_all(&mut items.into_iter(), progress).await
     }
 
     /// Removes all templates of a subject. Returns how many there were.
-    pub async fn remove(&self, _subject: &SubjectId) -> Result<u64, Error> {
-        todo!()
+    pub async fn remove(&self, subject: &SubjectId) -> Result<u64, Error> {
+        self.remove_all(subject).await
     }
 
     /// Compares a probe with all templates of a subject (1:1).
     ///
     /// # Errors
-    /// [`Error::UnknownSubject`] without asking the server, if the tenant's records do not list the subject.
+    /// [`Error::UnknownSubject`] without asking for a comparison, if the tenant's records do not list the subject.
     pub async fn verify(&self, subject: &SubjectId, probe: &Template) -> Result<Verification, Error> {
         self.verify_with(subject, probe, VerifyOptions::default()).await
     }
@@ -76,28 +275,28 @@ impl GalleryHandle {
     /// The same with options.
     pub async fn verify_with(
         &self,
-        _subject: &SubjectId,
-        _probe: &Template,
-        _options: VerifyOptions,
+        subject: &SubjectId,
+        probe: &Template,
+        options: VerifyOptions,
     ) -> Result<Verification, Error> {
-        todo!()
+        self.verify_probe(subject, probe, options).await
     }
 
     /// Compares a probe with all templates of the gallery (1:N).
     pub async fn identify(
         &self,
-        _probe: &Template,
-        _options: IdentifyOptions,
+        probe: &Template,
+        options: IdentifyOptions,
     ) -> Result<Identification, Error> {
-        todo!()
+        self.identify_probe(probe, options).await
     }
 
     /// Makes and uploads tickets until `count` are ready, and keeps that many ready from then on.
     ///
     /// # Errors
     /// [`Error::TooManyTickets`].
-    pub async fn prepare_tickets<M: TicketMode>(&self, _count: usize) -> Result<(), Error> {
-        todo!()
+    pub async fn prepare_tickets<M: TicketMode>(&self, count: usize) -> Result<(), Error> {
+        self.fill_pool::<M>(count).await
     }
 
     /// Makes and uploads a ticket whose pads go to a capture device. Its use is accepted once, by this process.
@@ -105,19 +304,20 @@ impl GalleryHandle {
     /// # Errors
     /// [`Error::TooManyTickets`] if too many wait for their use.
     pub async fn issue_device_ticket<M: TicketMode>(&self) -> Result<DeviceTicket, Error> {
-        todo!()
+        self.issue::<M>().await
     }
 
     /// Verifies a probe that a device bound to a ticket and to `Target::Subject(pseudonym of the subject)`.
     ///
     /// # Errors
-    /// [`Error::UnknownTicket`]; what [`Ticket::accept`](probe::Ticket::accept) refuses.
+    /// [`Error::UnknownTicket`]; what [`IssuedTicket::accept`](probe::IssuedTicket::accept) refuses. A use that the
+    /// device did not make for this subject leaves the ticket as it was.
     pub async fn verify_device_use(
         &self,
-        _subject: &SubjectId,
-        _used: &TicketUse,
+        subject: &SubjectId,
+        used: &DeviceUse,
     ) -> Result<Verification, Error> {
-        todo!()
+        self.verify_use(subject, used).await
     }
 
     /// Identifies a probe that a device bound to a ticket and to `Target::Gallery`.
@@ -126,9 +326,63 @@ impl GalleryHandle {
     /// As [`GalleryHandle::verify_device_use`].
     pub async fn identify_device_use(
         &self,
-        _used: &TicketUse,
-        _options: IdentifyOptions,
+        used: &DeviceUse,
+        options: IdentifyOptions,
     ) -> Result<Identification, Error> {
-        todo!()
+        self.identify_use(used, options).await
     }
+}
+
+impl std::fmt::Debug for GalleryHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GalleryHandle({})", self.id())
+    }
+}
+
+impl Inner {
+    pub(crate) fn id(&self) -> GalleryId {
+        self.gallery.parameters().gallery
+    }
+
+    /// What is known now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The state that a request made now is made in.
+    pub(crate) fn asked(&self) -> Asked {
+        // In this order: the mark is never older than the view.
+        let view = self.view();
+        Asked { view, floor: self.marks.current() }
+    }
+
+    fn index(&self, enrolled: &[(BlockId, Enrolled)]) {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        for (block, enrolled) in enrolled {
+            directory.extend(*block, enrolled);
+        }
+    }
+
+    /// Makes a view the current one, unless a newer one is. Returns the current one.
+    pub(crate) fn install(&self, view: View, enrolled: &[(BlockId, Enrolled)]) -> Arc<View> {
+        // The directory first: it may know more than a view, never less.
+        self.index(enrolled);
+        let mut current = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if view.version() > current.version() {
+            *current = Arc::new(view);
+        }
+        Arc::clone(&current)
+    }
+
+    /// The slots with templates of a subject, by a view's slot maps.
+    pub(crate) fn locate(&self, view: &View, subject: &SubjectId) -> Vec<(BlockId, u16)> {
+        let hash = self.hasher.hash(subject);
+        let places = self.directory.read().unwrap_or_else(PoisonError::into_inner).places(hash);
+        view.confirm(subject, places)
+    }
+}
+
+/// Locks what only plain code holds: no panic can leave it half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,28 @@
+//! What a client keeps on disk: high-water marks and enrolment journals.
+
+mod journal;
+mod marks;
+
+pub(crate) use journal::Journal;
+pub(crate) use marks::{HighWater, Mark};
+
+use crate::Error;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use tyto_scheme::GalleryId;
+
+/// The state directory, readable by its owner alone.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir(PathBuf);
+
+impl StateDir {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file(path))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn file(&self, gallery: GalleryId, extension: &str) -> PathBuf {
+        self.0.join(format!("{gallery}.{extension}"))
+    }
+}
