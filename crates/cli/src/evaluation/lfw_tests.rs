@@ -1,6 +1,6 @@
 //! The metrics and readers on real face embeddings, against figures computed elsewhere.
 //!
-//! The data set is not part of the repository. `TYTO_DATA_DIR` names the directory that holds `lfw/`;
+//! The data set is not part of the repository. `TYTO_TEST_DATA_DIR` names the directory that holds `lfw/`;
 //! otherwise a folder `shared/data` beside one of the parent directories is used. Without it the tests say
 //! "absent" and pass, except under `CI=true`.
 
@@ -12,7 +12,7 @@ use super::{BinnedTally, SearchTally, VerificationRates, inner_product};
 use crate::embeddings::{LabelledEmbeddings, read_labels, read_npy};
 
 fn lfw() -> Option<LabelledEmbeddings> {
-    let data = std::env::var_os("TYTO_DATA_DIR").map(PathBuf::from).or_else(|| {
+    let data = std::env::var_os("TYTO_TEST_DATA_DIR").map(PathBuf::from).or_else(|| {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         here.ancestors().map(|folder| folder.join("shared/data")).find(|folder| folder.is_dir())
     });

@@ -1,6 +1,6 @@
 //! ML-DSA-65 against NIST's ACVP vectors, read in place.
 //!
-//! The data set is not part of the repository. `TYTO_DATA_DIR` names its directory; otherwise a folder
+//! The data set is not part of the repository. `TYTO_TEST_DATA_DIR` names its directory; otherwise a folder
 //! `shared/data` beside one of the parent directories is used. Without it the tests say "absent" and pass,
 //! except under `CI=true`.
 
@@ -14,7 +14,7 @@ use tyto_pqc::mldsa::{SigningKey, VerifyingKey};
 
 /// The test groups for ML-DSA-65 in one file of the data set.
 fn groups(file: &str) -> Option<Vec<Value>> {
-    let directory = std::env::var_os("TYTO_DATA_DIR").map(PathBuf::from).or_else(|| {
+    let directory = std::env::var_os("TYTO_TEST_DATA_DIR").map(PathBuf::from).or_else(|| {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         here.ancestors().map(|a| a.join("shared/data")).find(|d| d.is_dir())
     });
