@@ -1,12 +1,15 @@
 //! What can go wrong in the command line's own modules.
 
+use std::fmt::Write as _;
 use std::io;
+use std::path::PathBuf;
 
 use crate::embeddings::{
-    MAX_CSV_LINE_BYTES, MAX_DIMENSION, MAX_LABEL_BYTES, MAX_NPY_HEADER_BYTES, MAX_ROWS, MAX_VALUES,
+    MAX_CSV_LINE_BYTES, MAX_DIMENSION, MAX_LABEL_BYTES, MAX_NPY_HEADER_BYTES, MAX_PAIRS, MAX_ROWS, MAX_VALUES,
 };
+use crate::input::BadRow;
 
-/// An error of the command line's own modules. Rows are counted from 0.
+/// An error of the command line. Rows are counted from 0.
 ///
 /// No variant carries an embedding or a label.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +176,179 @@ pub enum Error {
         rows: usize,
     },
 
+    /// A line of a pairs file is not `row_a,row_b,same[,fold]`, or names a row that is not there.
+    #[error("line {line} of the pairs: expected row_a,row_b,same[,fold] with rows from 0 to {}", .rows - 1)]
+    BadPair {
+        /// The line, from 1.
+        line: u64,
+        /// Rows that there are.
+        rows: usize,
+    },
+
+    /// A pair says another thing than the labels of its rows.
+    #[error("the pair of rows {row_a} and {row_b} says the opposite of their labels")]
+    PairContradictsLabels {
+        /// The first row.
+        row_a: usize,
+        /// The second row.
+        row_b: usize,
+    },
+
+    /// There are more pairs than are accepted.
+    #[error("more pairs than the {MAX_PAIRS} that are accepted")]
+    TooManyPairs,
+
+    /// A pairs file lists nothing.
+    #[error("no pairs found")]
+    NoPairs,
+
+    /// A row that the file does not have.
+    #[error("there is no row {row}: the file has rows 0 to {}", .rows - 1)]
+    NoSuchRow {
+        /// The row that was asked for.
+        row: usize,
+        /// Rows of the file.
+        rows: usize,
+    },
+
+    /// The embeddings do not fit the gallery.
+    #[error("the embeddings have {found} coordinates, the gallery wants {expected}")]
+    FileDimension {
+        /// Coordinates per row of the file.
+        found: usize,
+        /// The gallery's dimension.
+        expected: usize,
+    },
+
+    /// Rows cannot be templates of the gallery; nothing was changed.
+    #[error("{}", bad_rows(rows))]
+    BadRows {
+        /// All of them.
+        rows: Vec<BadRow>,
+    },
+
+    /// It is not said whose the rows are.
+    #[error(
+        "whose rows are these? Give --labels FILE or --subject ID, or a CSV file with a column of labels"
+    )]
+    NoLabels,
+
+    /// Something that cannot be undone was not confirmed.
+    #[error("this deletes the gallery and everything in it for good: repeat the command with --yes")]
+    NotConfirmed,
+
+    /// Neither a keyring nor a home directory is known.
+    #[error("HOME is not set: say where the keyring is with --keyring FILE")]
+    NoHome,
+
+    /// There is no keyring.
+    #[error("there is no keyring at {}: make one with `tyto keyring init`", .path.display())]
+    NoKeyring {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+
+    /// A keyring file could not be read, opened or written.
+    #[error("keyring {}", .path.display())]
+    Keyring {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<tyto_client::Error>,
+    },
+
+    /// There is no passphrase and nobody to ask.
+    #[error("no passphrase: set {variable}, give {option} FILE, or run the command on a terminal")]
+    NoPassphrase {
+        /// The environment variable that would hold it.
+        variable: &'static str,
+        /// The option that would name its file.
+        option: &'static str,
+    },
+
+    /// A new passphrase is empty, or too long.
+    #[error("a passphrase has 1 to {max_bytes} bytes")]
+    PassphraseLength {
+        /// The limit.
+        max_bytes: usize,
+    },
+
+    /// A new passphrase was typed in two ways.
+    #[error("the two passphrases differ")]
+    PassphrasesDiffer,
+
+    /// The passphrase could not be read.
+    #[error("cannot read the passphrase")]
+    ReadPassphrase(#[source] io::Error),
+
+    /// A maximum norm where lengths do not count.
+    #[error("--max-norm is for --metric inner-product: cosine does not look at lengths")]
+    MaxNormOfCosine,
+
+    /// A layout that the scheme refuses.
+    #[error("this layout cannot be")]
+    Layout(#[from] tyto_client::scheme::Error),
+
+    /// A file that was named on the command line is wrong.
+    #[error("{}", .path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Box<Error>,
+    },
+
+    /// A result could not be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+
+    /// An attestation, a file around one, or a list of trusted keys is wrong.
+    #[error(transparent)]
+    Attestation(#[from] tyto_client::attest::Error),
+
+    /// There is nobody to trust.
+    #[error("whose signature is believed? Give --trusted-keys FILE (made by `tytod key`)")]
+    NoTrustedKeys,
+
+    /// An attestation holds, but is for somebody else.
+    #[error("the attestation holds, but its audience is `{found}`")]
+    OtherAudience {
+        /// Whom it is for.
+        found: String,
+    },
+
+    /// The answer came without the attestation that was to be saved.
+    #[error("the answer carries no attestation to save")]
+    NoAttestation,
+
+    /// What is to be evaluated has no subject with two images.
+    #[error("no subject has two or more images: there is nothing to enrol and search for")]
+    NothingToEnrol,
+
+    /// A gallery of an evaluation holds something else than what was enrolled.
+    #[error("the temporary gallery was changed by somebody else")]
+    TrialGallery,
+
+    /// The command was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+
+    /// A background task of this process ended early.
+    #[error("a background task ended early")]
+    Task,
+
+    /// The client refused or failed.
+    #[error(transparent)]
+    Client(#[from] tyto_client::Error),
+
     /// A score lies outside of the range that its tally was made for, or is NaN.
     #[error("a score lies outside of the range that its scale allows")]
     ScoreOutOfRange,
@@ -193,4 +369,41 @@ pub enum Error {
         /// References enrolled.
         expected: usize,
     },
+}
+
+impl Error {
+    /// Says which file an error is about.
+    pub fn in_file(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> Self {
+        let path = path.into();
+        move |source| Self::InFile { path, source: Box::new(source) }
+    }
+
+    /// The error and its causes on one line. Causes that an error quotes itself are not repeated.
+    pub fn describe(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let line = error.to_string();
+            if !text.ends_with(&line) {
+                let _ = write!(text, ": {line}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Most bad rows that an error lists.
+const LISTED_BAD_ROWS: usize = 10;
+
+fn bad_rows(rows: &[BadRow]) -> String {
+    let verb = if rows.len() == 1 { "row cannot be a template" } else { "rows cannot be templates" };
+    let mut text = format!("{} {verb}, nothing was changed:", rows.len());
+    for row in rows.iter().take(LISTED_BAD_ROWS) {
+        let _ = write!(text, "\n  row {}: {}", row.row, row.reason);
+    }
+    if rows.len() > LISTED_BAD_ROWS {
+        let _ = write!(text, "\n  and {} more", rows.len() - LISTED_BAD_ROWS);
+    }
+    text
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ::csv::{ByteRecord, ReaderBuilder, Trim};
 use zeroize::Zeroizing;
 
-use super::{Embeddings, Labels, MAX_CSV_LINE_BYTES, MAX_LABEL_BYTES, check_shape};
+use super::{Embeddings, Labels, MAX_CSV_LINE_BYTES, MAX_LABEL_BYTES, RawRows, check_shape};
 use crate::Error;
 
 /// What the first column of a CSV file of embeddings holds.
@@ -31,6 +31,15 @@ const LABEL_HEADINGS: [&str; 6] = ["label", "subject", "subject_id", "identity",
 /// # Errors
 /// The first row that has another length than the others, or a field that is not a finite number.
 pub fn read_csv(reader: impl Read, first_column: FirstColumn) -> Result<(Embeddings, Option<Labels>), Error> {
+    let (rows, labels) = read_raw_csv(reader, first_column)?;
+    Ok((rows.into_embeddings()?, labels))
+}
+
+/// The same, but rows may hold what is not finite.
+pub fn read_raw_csv(
+    reader: impl Read,
+    first_column: FirstColumn,
+) -> Result<(RawRows, Option<Labels>), Error> {
     let mut lines = records(reader);
     lines.advance()?;
     let Some(first) = lines.current() else { return Err(Error::NoEmbeddings) };
@@ -54,7 +63,7 @@ fn read_rows(
     mut lines: ByteRecords<impl Read>,
     is_heading: bool,
     is_labelled: bool,
-) -> Result<(Embeddings, Option<Labels>), Error> {
+) -> Result<(RawRows, Option<Labels>), Error> {
     let mut values = Zeroizing::new(Vec::new());
     let mut labels = Vec::new();
     let mut dimension = 0;
@@ -80,9 +89,9 @@ fn read_rows(
         row += 1;
         lines.advance()?;
     }
-    let embeddings = Embeddings::new(dimension, std::mem::take(&mut values))?;
+    let rows = RawRows::new(dimension, values)?;
     let labels = if is_labelled { Some(Labels::new(labels)?) } else { None };
-    Ok((embeddings, labels))
+    Ok((rows, labels))
 }
 
 fn heads_labels(heading: &ByteRecord) -> bool {

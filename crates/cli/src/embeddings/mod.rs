@@ -6,15 +6,19 @@
 mod csv;
 mod labels;
 mod npy;
+mod pairs;
+mod raw;
 mod synthetic;
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
-pub use self::csv::{FirstColumn, read_csv};
+pub use self::csv::{FirstColumn, read_csv, read_raw_csv};
 pub use self::labels::{Labels, read_labels};
-pub use self::npy::read_npy;
+pub use self::npy::{read_npy, read_raw_npy};
+pub use self::pairs::{MAX_PAIRS, Pair, read_pairs};
+pub use self::raw::RawRows;
 pub use self::synthetic::synthetic;
 use crate::Error;
 

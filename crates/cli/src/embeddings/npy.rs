@@ -5,7 +5,9 @@
 
 use std::io::{self, Read};
 
-use super::{Embeddings, MAX_NPY_HEADER_BYTES, check_shape};
+use zeroize::Zeroizing;
+
+use super::{Embeddings, MAX_NPY_HEADER_BYTES, RawRows, check_shape};
 use crate::Error;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -19,17 +21,22 @@ const MAX_QUOTED_CHARS: usize = 40;
 /// # Errors
 /// What was found and what is accepted, if the file is anything else; the first row that is not whole or
 /// not finite.
-pub fn read_npy(mut reader: impl Read) -> Result<Embeddings, Error> {
+pub fn read_npy(reader: impl Read) -> Result<Embeddings, Error> {
+    read_raw_npy(reader)?.into_embeddings()
+}
+
+/// The same, but rows may hold what is not finite.
+pub fn read_raw_npy(mut reader: impl Read) -> Result<RawRows, Error> {
     let header = read_header(&mut reader)?;
     let (rows, dimension) = (header.rows, header.dimension as usize);
-    let mut bytes = vec![0; dimension * header.element.bytes()];
-    let mut values = Vec::new();
+    let mut bytes = Zeroizing::new(vec![0; dimension * header.element.bytes()]);
+    let mut values = Zeroizing::new(Vec::new());
     for row in 0..rows {
         reader.read_exact(&mut bytes).map_err(|error| truncated(error, Some(row), rows))?;
         values.extend(header.element.decode(&bytes));
     }
     match reader.read_exact(&mut [0]) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Embeddings::new(dimension, values),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => RawRows::new(dimension, values),
         Err(error) => Err(error.into()),
         Ok(()) => Err(Error::TrailingBytes { rows }),
     }

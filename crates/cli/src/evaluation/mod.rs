@@ -20,6 +20,7 @@ mod distribution;
 mod identification;
 #[cfg(test)]
 mod lfw_tests;
+mod pairs;
 mod plots;
 mod rate;
 mod report;
@@ -29,6 +30,7 @@ mod verification;
 
 pub use self::distribution::Distribution;
 pub use self::identification::{IdentificationRates, OpenSetRate, SearchTally};
+pub use self::pairs::{FoldAccuracy, PairRates, PairTally};
 pub use self::plots::{cmc_svg, det_svg};
 pub use self::rate::Rate;
 pub use self::report::{DataSet, Rates, Report};

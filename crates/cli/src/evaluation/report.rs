@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{IdentificationRates, OpenSetRate, Rate, VerificationRates};
+use super::{IdentificationRates, OpenSetRate, PairRates, Rate, VerificationRates};
 
 /// Width of the first column of the table, in characters.
-const NAME_WIDTH: usize = 26;
+const NAME_WIDTH: usize = 27;
 /// Width of the other columns.
 const CELL_WIDTH: usize = 30;
 
@@ -29,10 +29,12 @@ pub struct DataSet {
 /// Performance of one way of comparing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rates {
-    /// 1:1.
+    /// 1:1, over the comparisons of all searches.
     pub verification: VerificationRates,
     /// 1:N, if searches were made.
     pub identification: Option<IdentificationRates>,
+    /// 1:1, over listed pairs, if there were any.
+    pub pairs: Option<PairRates>,
 }
 
 /// The result of an evaluation.
@@ -91,7 +93,23 @@ impl Report {
             let cells = open.map(|rate| percent_or_dash(rate.map(|rate| rate.fnir)));
             rows.push((format!("FNIR at FPIR {} %", fpir_limit * 100.0), cells));
         }
+        self.pair_rows(&mut rows);
         rows
+    }
+
+    fn pair_rows(&self, rows: &mut Vec<(String, [String; 3])>) {
+        let pairs =
+            [&self.encrypted, &self.plaintext_quantised, &self.float].map(|rates| rates.pairs.as_ref());
+        if pairs.iter().any(Option::is_some) {
+            let cells = pairs.map(|rates| percent_or_dash(rates.map(|rates| rates.equal_error_rate)));
+            rows.push(("pairs: EER".to_owned(), cells));
+        }
+        let accuracies = pairs.map(|rates| rates.and_then(|rates| rates.fold_accuracy));
+        if let Some(folds) = accuracies.iter().flatten().next().map(|accuracy| accuracy.folds) {
+            let cell = |accuracy: super::FoldAccuracy| format!("{:.3} %", accuracy.mean * 100.0);
+            let cells = accuracies.map(|accuracy| accuracy.map_or_else(|| "-".to_owned(), cell));
+            rows.push((format!("pairs: accuracy, {folds} folds"), cells));
+        }
     }
 
     /// The report as JSON, indented.
@@ -120,6 +138,10 @@ impl Report {
                 "searches",
                 &format!("{mated} mated, {non_mated} non-mated, {enrolled} subjects enrolled"),
             );
+        }
+        if let Some(pairs) = &self.encrypted.pairs {
+            let (mated, non_mated) = (grouped(pairs.mated), grouped(pairs.non_mated));
+            fact(out, "listed pairs", &format!("{mated} mated, {non_mated} non-mated"));
         }
         let (wrong, all) = (grouped(self.score_mismatches), grouped(self.comparisons));
         fact(out, "score mismatches", &format!("{wrong} of {all}, encrypted against quantised in the clear"));
@@ -199,6 +221,7 @@ pub(super) mod tests {
         let integers = Rates {
             verification: VerificationRates::new(&integers.distribution().unwrap()),
             identification: Some(integer_searches.rates().unwrap()),
+            pairs: None,
         };
         Report {
             data: DataSet {
@@ -216,6 +239,7 @@ pub(super) mod tests {
             float: Rates {
                 verification: VerificationRates::new(&floats.distribution().unwrap()),
                 identification: Some(float_searches.rates().unwrap()),
+                pairs: None,
             },
         }
     }
@@ -243,6 +267,24 @@ pub(super) mod tests {
             assert!(row[NAME_WIDTH..].starts_with(|c: char| c.is_ascii_digit()), "{row}");
             assert!(row[NAME_WIDTH + CELL_WIDTH..].starts_with(|c: char| c.is_ascii_digit()), "{row}");
         }
+    }
+
+    #[test]
+    fn listed_pairs_have_rows_of_their_own() {
+        let mut report = example();
+        assert!(!report.table().contains("pairs"));
+        let mut tally = crate::evaluation::PairTally::default();
+        for (score, is_mated, fold) in [(1.0, false, 0), (2.0, true, 0), (1.0, false, 1), (2.0, true, 1)] {
+            tally.record(score, is_mated, Some(fold)).unwrap();
+        }
+        report.encrypted.pairs = Some(tally.rates().unwrap());
+        let table = report.table();
+        assert!(table.contains("listed pairs               2 mated, 2 non-mated\n"), "{table}");
+        assert!(table.contains("pairs: accuracy, 2 folds   100.000 %  "), "{table}");
+        assert!(
+            table.lines().any(|line| line.starts_with("pairs: EER  ") && line.ends_with(" -")),
+            "{table}"
+        );
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! The keyring, and the client that uses it.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use tyto_client::attest::TrustedKeys;
+use tyto_client::tenant::keyring::Keyring;
+use tyto_client::{Client, Config, keyring_file};
+
+use crate::Error;
+use crate::args::Global;
+
+/// Largest list of trusted keys that is read: a full one has 1 MiB.
+const MAX_TRUSTED_KEYS_BYTES: u64 = 2 << 20;
+
+/// Opens the keyring.
+///
+/// # Errors
+/// [`Error::NoKeyring`], [`Error::Keyring`]; as [`passphrase::Source::read`](crate::passphrase::Source::read).
+pub fn open_keyring(global: &Global) -> Result<Keyring, Error> {
+    let path = global.keyring_path()?;
+    require_keyring(&path)?;
+    let passphrase = global.passphrase().read()?;
+    keyring_file::open(&path, &passphrase).map_err(keyring_error(&path))
+}
+
+/// Checks that there is a keyring, before anyone is asked for its passphrase.
+///
+/// # Errors
+/// [`Error::NoKeyring`].
+pub fn require_keyring(path: &Path) -> Result<(), Error> {
+    if path.exists() { Ok(()) } else { Err(Error::NoKeyring { path: path.to_owned() }) }
+}
+
+/// Says which keyring an error is about.
+pub fn keyring_error(path: &Path) -> impl FnOnce(tyto_client::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Keyring { path, source: Box::new(source) }
+}
+
+/// Connects as the options say. High-water marks and journals are kept in the state directory.
+///
+/// # Errors
+/// As [`open_keyring`], [`read_trusted_keys`] and [`Client::connect`].
+pub async fn connect(global: &Global) -> Result<Client, Error> {
+    let state_dir = global.state_path()?;
+    let mut config = config(global)?;
+    let keyring = open_keyring(global)?;
+    make_private_dir(&state_dir)?;
+    config.state_dir = Some(state_dir);
+    Ok(Client::connect(config, keyring).await?)
+}
+
+/// Connects without a state directory, for galleries that do not outlive the process. Attestations are asked for only
+/// if they can be verified.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_for_trial(global: &Global) -> Result<Client, Error> {
+    let mut config = config(global)?;
+    config.attestations = config.trusted_keys.is_some();
+    Ok(Client::connect(config, open_keyring(global)?).await?)
+}
+
+fn config(global: &Global) -> Result<Config, Error> {
+    let mut config = Config::new(&global.endpoint);
+    config.trusted_keys = global.trusted_keys.as_deref().map(read_trusted_keys).transpose()?;
+    config.audience = global.audience.clone().unwrap_or_default();
+    Ok(config)
+}
+
+/// Reads a list of trusted keys.
+///
+/// # Errors
+/// [`Error::InFile`].
+pub fn read_trusted_keys(path: &Path) -> Result<TrustedKeys, Error> {
+    let text = read_limited(path, MAX_TRUSTED_KEYS_BYTES).and_then(|bytes| {
+        let text = String::from_utf8(bytes);
+        text.map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData).into())
+    });
+    text.and_then(|text| Ok(TrustedKeys::parse(&text)?)).map_err(Error::in_file(path))
+}
+
+/// Reads a file that must not be larger than `max_bytes`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn read_limited(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Error> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge).into());
+    }
+    Ok(bytes)
+}
+
+/// Makes a directory that its owner alone can read, with its parents, if it is not there.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn make_private_dir(path: &Path) -> Result<(), Error> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::Write { path: path.to_owned(), source })
+}

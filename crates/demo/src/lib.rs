@@ -1,1 +1,0 @@
-//! Server and client in one process: the quickstart.
