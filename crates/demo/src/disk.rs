@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tyto_cli::output::{bytes, hex};
 use tyto_client::scheme::BlockId;
 use tyto_client::scheme::segment::SEGMENT_HEADER_BYTES;
@@ -86,20 +86,26 @@ async fn show_bytes(data_dir: &Path, files: &[(PathBuf, Vec<u8>)]) -> anyhow::Re
     let block = segment.get(start..start + SHOWN_BYTES).context("a block")?;
     fact("a stored block", &format!("{}...", hex(block)));
 
-    let options = SqliteConnectOptions::new().filename(data_dir.join("tyto.sqlite")).read_only(true);
-    let mut database: SqliteConnection = options.connect().await?;
-    let query = "SELECT delta FROM templates WHERE delta IS NOT NULL ORDER BY block, slot LIMIT 1";
-    let delta: Vec<u8> = sqlx::query(query).fetch_one(&mut database).await?.try_get(0)?;
-    database.close().await?;
-    fact(
-        "a stored template",
-        &format!(
-            "{}... ({} bytes: template minus pad)",
-            hex(&delta[..SHOWN_BYTES.min(delta.len())]),
-            delta.len()
-        ),
-    );
+    if let Some(delta) = stored_delta(&data_dir.join("tyto.sqlite")).await? {
+        let shown = hex(&delta[..SHOWN_BYTES.min(delta.len())]);
+        fact("a stored template", &format!("{shown}... ({} bytes: template minus pad)", delta.len()));
+    }
     Ok(())
+}
+
+/// The first delta of any table that has deltas.
+async fn stored_delta(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    const TABLES: &str = "SELECT m.name FROM sqlite_master m, pragma_table_info(m.name) c \
+                          WHERE m.type = 'table' AND c.name = 'delta' ORDER BY m.name";
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut database: SqliteConnection = options.connect().await?;
+    let table: Option<String> = sqlx::query_scalar(TABLES).fetch_optional(&mut database).await?;
+    let Some(table) = table else { return Ok(None) };
+    // The name comes from the database's own catalogue.
+    let query = AssertSqlSafe(format!("SELECT delta FROM \"{table}\" WHERE length(delta) > 0 LIMIT 1"));
+    let delta = sqlx::query_scalar(query).fetch_optional(&mut database).await?;
+    database.close().await?;
+    Ok(delta)
 }
 
 /// Byte strings, found by their first bytes.
