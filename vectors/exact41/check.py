@@ -128,7 +128,7 @@ class Block:
                   for a, errors, pads in zip(gallery.a, self.errors, self.pads)]
         self.hint = sum_of_products(self.b, gallery.A)
         self.provisioned, self.base_hint = [Poly(b) for b in self.b], self.hint
-        self.check, self.filled, self.templates = [0] * gallery.d, set(), {}
+        self.check, self.filled, self.used, self.templates = [0] * gallery.d, set(), 0, {}
         self.version = 1
         self.entries_digest, self.entries = sha3(b"tyto/v1/entries", gallery.context, block_id), 0
 
@@ -151,6 +151,7 @@ class Block:
                     change[j // g.k][slot * g.k + j % g.k] += sign * centre(value, T)
                 self.check = [(v + sign * self.lambdas[slot] * y) % P for v, y in zip(self.check, template)]
                 (self.filled.add if sign > 0 else self.filled.remove)(slot)
+                self.used = max(self.used, slot + 1)
                 self.templates[slot] = template
         change = [poly(c) for c in change]
         self.b = [add(b, c) for b, c in zip(self.b, change)]
@@ -174,8 +175,9 @@ class Block:
         g = self.gallery
         name, version = f"record-{self.version}", struct.pack("<Q", self.version)
         plain = g.open("record", name, sealed, self.id, version)
-        want = b"\1" + struct.pack("<I", self.entries) + self.entries_digest + self.bitmap() + packed([self.hint])
-        need(plain == want + u64s(self.check), f"{name}: says something else")
+        want = b"\1" + struct.pack("<I", self.entries) + self.entries_digest + struct.pack("<H", self.used)
+        want += self.bitmap() + packed([self.hint]) + u64s(self.check)
+        need(plain == want, f"{name}: says something else")
         record_digest = sha3(sealed[name])[:16]
         name = f"manifest-{manifest_version}"
         plain = g.open("manifest", name, sealed, struct.pack("<Q", manifest_version))
@@ -183,7 +185,8 @@ class Block:
         need(plain == want, f"{name}: says something else")
         return {
             "version": self.version, "manifest_version": manifest_version, "record_digest": record_digest.hex(),
-            "entries": self.entries, "entries_digest": self.entries_digest.hex(), "filled": self.bitmap().hex(),
+            "entries": self.entries, "entries_digest": self.entries_digest.hex(), "used": self.used,
+            "filled": self.bitmap().hex(),
             "hint": summary([self.hint]), "check": u64s(self.check).hex(), "polynomials": summary(self.b),
         }
 
@@ -263,11 +266,12 @@ def play(gallery, block, kind, vector, subject):
         rho = mod_t(stream(seed, "tyto/v1/ticket-rho", bound), 1, 1)[0]
         seeds = [kmac(seed, "tyto/v1/ticket-query-seed", bound + bytes([i])) for i in range(3 - kind)]
         queries = [Query(g, s) for s in seeds]
-        mac_key = kmac(seed, "tyto/v1/ticket-mac-key", bound)
+        device_key = kmac(seed, "tyto/v1/ticket-device-key", bound)
+        use_key = kmac(seed, "tyto/v1/ticket-use-key", bound)
         header = g.header(b"TYTOTKT1", kind) + ticket
         made |= {"ticket_id": ticket.hex(), "seed": seed.hex(), "target": target.hex(), "probe": x,
                  "query_seeds": [s.hex() for s in seeds], "pads": [pads_summary(q.pads) for q in queries],
-                 "mac_key": mac_key.hex()}
+                 "device_key": device_key.hex(), "use_key": use_key.hex()}
     else:
         nonce = bytes.fromhex(vector["nonce"])
         query_id = kmac(g.keys["query"], "tyto/v1/query-id", nonce + target + struct.pack(f"<{g.d}h", *x))
@@ -282,8 +286,11 @@ def play(gallery, block, kind, vector, subject):
     if by_ticket:
         deltas = b"".join(q.use([f * v % T for v in padded]) for q, f in zip(queries, (1, rho)))
         upload = sha3(header, *(packed(q.uploaded) for q in queries))
-        tag = kmac(mac_key, "tyto/v1/ticket-use", g.context + ticket + target + deltas, 16)
-        made |= {"upload_header": header.hex(), "upload": upload.hex(), "deltas": deltas.hex(), "tag": tag.hex()}
+        first = deltas[:2 * g.D]
+        device_tag = kmac(device_key, "tyto/v1/device-use", g.context + ticket + target + first, 16)
+        tag = kmac(use_key, "tyto/v1/ticket-use", g.context + ticket + target + deltas, 16)
+        made |= {"upload_header": header.hex(), "upload": upload.hex(), "device_delta": first.hex(),
+                 "device_tag": device_tag.hex(), "deltas": deltas.hex(), "tag": tag.hex()}
     products = [q.product(block) for q in queries]
     blinds = [q.blind(block) for q in queries]
     made |= {"queries": [summary(q.B) for q in queries], "products": [summary([r]) for r in products],
@@ -323,8 +330,8 @@ def load_sealed(name):
 def check_descriptor(gallery, sealed, expected):
     plain = gallery.open("descriptor", "descriptor", sealed)
     version, metric, max_norm, length = struct.unpack("<BBdB", plain[:11])
-    need(version == 1 and len(plain) == 11 + length, "descriptor: length or version")
-    found = {"name": plain[11:].hex(), "metric": {1: "cosine", 2: "inner product"}[metric], "max_norm": max_norm}
+    need(version == 1 and plain[11:] == plain[11:11 + length].ljust(128, b"\0"), "descriptor: padding or version")
+    found = {"name": plain[11:11 + length].hex(), "metric": {1: "cosine", 2: "inner product"}[metric], "max_norm": max_norm}
     compare("descriptor", found, expected)
     return found
 

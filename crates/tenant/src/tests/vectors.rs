@@ -10,10 +10,10 @@ use super::*;
 use crate::derive::{Seed, stream, subkey};
 use crate::keyring::{Cost, Keyring};
 use crate::manifest::{Manifest, ManifestEntry, record_digest};
-use crate::probe::whole_query_with_nonce;
+use crate::probe::{DeviceUse, Mode, whole_query_with_nonce};
 use crate::sample;
 use crate::template::Quantiser;
-use files::{Json, Sealed, check_file, hex, map, number, row, text};
+use files::{Json, Sealed, check_file, hex, lambdas, map, number, pads, polynomials, row, text};
 use tyto_pqc::Secret32;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::bound::failure_log2;
@@ -25,30 +25,6 @@ use tyto_scheme::{GalleryId, GalleryParameters, Pseudonym, TicketId};
 /// `start, start + 1, ...`
 fn run<const L: usize>(start: u8) -> [u8; L] {
     std::array::from_fn(|i| start.wrapping_add(i as u8))
-}
-
-/// Digest of the packed polynomials, and the ends of the first and of the last.
-fn polynomials(polynomials: &[Poly]) -> Json {
-    let mut packed = Vec::new();
-    write_polynomials(polynomials, &mut packed);
-    let values = |values: &[u64]| Json::Row(values.iter().map(|&v| v as i64).collect());
-    let (first, last) = (polynomials[0].as_slice(), polynomials[polynomials.len() - 1].as_slice());
-    map([
-        ("sha3_256", hex(&sha3_256(&[&packed]))),
-        ("first", values(&first[..4])),
-        ("last", values(&last[tyto_kernels::N - 4..])),
-    ])
-}
-
-/// Digest of values of two bytes each, and the first of them.
-fn pads(values: &[u16]) -> Json {
-    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    map([("sha3_256", hex(&sha3_256(&[&bytes]))), ("first", row(&values[..values.len().min(4)]))])
-}
-
-fn lambdas(values: &[u64]) -> Json {
-    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    map([("sha3_256", hex(&sha3_256(&[&bytes]))), ("first", text(&values[0]))])
 }
 
 struct Case {
@@ -187,8 +163,8 @@ impl Played {
         let record = Record::open(&world.gallery, block, fresh.version, &kept).unwrap();
         world.slots.check(&record).unwrap();
         assert!(
-            (record.entries, &record.filled, &record.check, &record.hint)
-                == (fresh.entries, &fresh.filled, &fresh.check, &fresh.hint),
+            (record.entries, record.used, &record.filled, &record.check, &record.hint)
+                == (fresh.entries, fresh.used, &fresh.filled, &fresh.check, &fresh.hint),
             "record {} differs from what is made now",
             fresh.version
         );
@@ -202,30 +178,29 @@ impl Played {
         self.states.push(state(world, &self.manifest));
     }
 
-    /// Enrols in slot 0, 1 and the last one; then enrols in slot 2 and removes slot 1.
+    /// Enrols in slots 0, 1 and 2; then enrols in the last one and removes slot 1.
     fn play(&mut self, case: &Case) -> Vec<Json> {
         let mut journal = Vec::new();
-        let last = self.world.layout().slots() as u16 - 1;
-        let mut resumed = OpenBlock::resume_from_journal(&self.world.gallery, self.world.open.block(), last);
-        let mut fill = |world: &mut World, index: usize, resume: bool| {
-            let open = if resume { &mut resumed } else { &mut world.open };
-            let fill = open.fill(&world.gallery, golden_subject(index), &case.template(index)).unwrap();
+        let mut fill = |world: &mut World, index: usize| {
+            let fill = world.open.fill(&world.gallery, golden_subject(index), &case.template(index)).unwrap();
             journal.push(enrolment(case, index, &fill));
             world.stored.push((fill.slot(), fill.delta().clone(), *fill.tag()));
             world.enrolled.push((fill.slot(), case.template(index)));
             fill
         };
         let world = &mut self.world;
-        let fills = [fill(world, 0, false), fill(world, 1, false), fill(world, 2, true)];
+        let fills = [fill(world, 0), fill(world, 1), fill(world, 2)];
         self.change(&fills, &[]);
-        let removed = self.world.stored.remove(1);
-        self.world.enrolled.remove(1);
+        let world = &mut self.world;
+        let last = world.layout().slots() as u16 - 1;
+        world.open = OpenBlock::resume_from_journal(&world.gallery, &world.record, last);
+        let removed = world.stored.remove(1);
+        world.enrolled.remove(1);
         let removals =
-            Removal::from_stored(&self.world.gallery, &self.world.record, std::slice::from_ref(&removed))
-                .unwrap();
-        let fills = [fill(&mut self.world, 3, false)];
-        self.world.server.apply(self.world.gallery.layout(), &[], &[(removed.0, &removed.1)]);
-        self.world.server.version -= 1;
+            Removal::from_stored(&world.gallery, &world.record, std::slice::from_ref(&removed)).unwrap();
+        let fills = [fill(world, 3)];
+        world.server.apply(world.gallery.layout(), &[], &[(removed.0, &removed.1)]);
+        world.server.version -= 1;
         self.change(&fills, &removals);
         journal
     }
@@ -259,6 +234,7 @@ fn state(world: &World, manifest: &Manifest) -> Json {
         ("record_digest", hex(&manifest.entries()[0].record_digest)),
         ("entries", number(record.entries as usize)),
         ("entries_digest", hex(&record.entries_digest)),
+        ("used", number(record.used.into())),
         ("filled", hex(&record.filled)),
         ("hint", polynomials(std::slice::from_ref(&record.hint))),
         ("check", hex(&check)),
@@ -402,12 +378,14 @@ fn whole(case: &Case, world: &World, kind: Kind) -> Json {
     let rest = match kind {
         Kind::Identify => {
             let (query, pending) = whole_query_with_nonce(gallery, &nonce, &x, ()).unwrap();
+            pending.check_echo(None).unwrap();
             identified(world, &query, &pending)
         }
         Kind::Verify => {
             let rho = sample::rho(stream(&gallery.keys.query, "tyto/v1/query-rho", &[id.expose()]));
             entries.push(("rho", number(rho.into())));
             let (query, pending) = whole_query_with_nonce(gallery, &nonce, &x, pseudonym).unwrap();
+            pending.check_echo(None).unwrap();
             verified(world, &query, &pending)
         }
     };
@@ -420,6 +398,24 @@ fn target(kind: Kind, pseudonym: Pseudonym) -> Target {
         Kind::Verify => Target::Subject(pseudonym),
         Kind::Identify => Target::Gallery,
     }
+}
+
+/// Uses a ticket within one process, and by way of a device: the same comes out.
+fn use_ticket<M: Mode>(
+    gallery: &Gallery,
+    id: TicketId,
+    seed: &Secret32,
+    x: &Template,
+    target: M::Target,
+) -> (Vec<u8>, TicketUse, DeviceUse, Pending<M>) {
+    let (ticket, upload) = Ticket::<M>::from_seed(gallery, id, seed);
+    let (used, _) = ticket.bind(gallery, x, target).unwrap();
+    let (device, issued) = Ticket::<M>::from_seed(gallery, id, seed).0.for_device();
+    let by_device = device.bind(x, &M::target(target)).unwrap();
+    let (accepted, pending) = issued.accept(gallery, &by_device, target).unwrap();
+    assert_eq!(accepted, used);
+    pending.check_echo(Some(&used)).unwrap();
+    (upload, used, by_device, pending)
 }
 
 fn ticket(case: &Case, world: &World, kind: Kind) -> Json {
@@ -437,27 +433,37 @@ fn ticket(case: &Case, world: &World, kind: Kind) -> Json {
         ("probe", row(&case.vectors[4])),
         ("query_seeds", Json::List(indices.map(|index| hex(query_seed(index).expose())).collect())),
         ("pads", Json::List(query_pads)),
-        ("mac_key", hex(subkey(&seed, "tyto/v1/ticket-mac-key", &bound).expose())),
+        ("device_key", hex(subkey(&seed, "tyto/v1/ticket-device-key", &bound).expose())),
+        ("use_key", hex(subkey(&seed, "tyto/v1/ticket-use-key", &bound).expose())),
     ];
-    let (upload, used, rest) = match kind {
+    let (upload, used, by_device, rest) = match kind {
         Kind::Identify => {
-            let (ticket, upload) = Ticket::<Identification>::from_seed(gallery, id, &seed);
-            let (used, pending) = ticket.bind(gallery, &x, ()).unwrap();
-            let rest = identified(world, &world.apply_ticket(&upload, &used), &pending);
-            (upload, used, rest)
+            let (upload, used, by_device, pending) = use_ticket::<Identification>(gallery, id, &seed, &x, ());
+            (
+                upload.clone(),
+                used.clone(),
+                by_device,
+                identified(world, &world.apply_ticket(&upload, &used), &pending),
+            )
         }
         Kind::Verify => {
             let rho = sample::rho(stream(&seed, "tyto/v1/ticket-rho", &bound));
             entries.push(("rho", number(rho.into())));
-            let (ticket, upload) = Ticket::<Verification>::from_seed(gallery, id, &seed);
-            let (used, pending) = ticket.bind(gallery, &x, pseudonym).unwrap();
-            let rest = verified(world, &world.apply_ticket(&upload, &used), &pending);
-            (upload, used, rest)
+            let (upload, used, by_device, pending) =
+                use_ticket::<Verification>(gallery, id, &seed, &x, pseudonym);
+            (
+                upload.clone(),
+                used.clone(),
+                by_device,
+                verified(world, &world.apply_ticket(&upload, &used), &pending),
+            )
         }
     };
     entries.extend([
         ("upload_header", hex(&upload[..TICKET_HEADER_BYTES])),
         ("upload", hex(&sha3_256(&[&upload]))),
+        ("device_delta", hex(&by_device.delta.to_bytes())),
+        ("device_tag", hex(&by_device.tag)),
         ("deltas", hex(&used.delta_bytes())),
         ("tag", hex(&used.tag)),
     ]);

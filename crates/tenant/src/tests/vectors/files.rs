@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use tyto_kernels::Poly;
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::segment::write_polynomials;
 
 /// Just what the files need of JSON.
 pub(super) enum Json {
@@ -137,4 +140,28 @@ impl Sealed {
             std::fs::write(path(&self.file), self.kept.iter().map(line).collect::<String>()).unwrap();
         }
     }
+}
+
+/// Digest of the packed polynomials, and the ends of the first and of the last.
+pub(super) fn polynomials(polynomials: &[Poly]) -> Json {
+    let mut packed = Vec::new();
+    write_polynomials(polynomials, &mut packed);
+    let values = |values: &[u64]| Json::Row(values.iter().map(|&v| v as i64).collect());
+    let (first, last) = (polynomials[0].as_slice(), polynomials[polynomials.len() - 1].as_slice());
+    map([
+        ("sha3_256", hex(&sha3_256(&[&packed]))),
+        ("first", values(&first[..4])),
+        ("last", values(&last[tyto_kernels::N - 4..])),
+    ])
+}
+
+/// Digest of values of two bytes each, and the first of them.
+pub(super) fn pads(values: &[u16]) -> Json {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    map([("sha3_256", hex(&sha3_256(&[&bytes]))), ("first", row(&values[..values.len().min(4)]))])
+}
+
+pub(super) fn lambdas(values: &[u64]) -> Json {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    map([("sha3_256", hex(&sha3_256(&[&bytes]))), ("first", text(&values[0]))])
 }
