@@ -2,17 +2,17 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, Streaming};
-use tyto_api::limits::MAX_MESSAGE_BYTES;
-use tyto_api::proto::gallery::v1 as gallery;
-use tyto_api::proto::matching::v1 as matching;
 use gallery::gallery_service_client::GalleryServiceClient;
 use gallery::gallery_service_server::{GalleryService, GalleryServiceServer};
 use matching::matching_service_client::MatchingServiceClient;
 use matching::matching_service_server::{MatchingService, MatchingServiceServer};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Server};
+use tonic::{Request, Response, Status, Streaming};
+use tyto_api::limits::MAX_MESSAGE_BYTES;
+use tyto_api::proto::gallery::v1 as gallery;
+use tyto_api::proto::matching::v1 as matching;
 
 type Tamper<T> = Box<dyn Fn(&mut T) + Send + Sync>;
 
@@ -55,7 +55,8 @@ impl std::fmt::Debug for Proxy {
 impl Proxy {
     /// Starts a proxy in front of an honest server. It ends with the runtime.
     pub async fn start(upstream: &str) -> Self {
-        let channel = Channel::from_shared(upstream.to_owned()).expect("a URL").connect().await.expect("it connects");
+        let channel =
+            Channel::from_shared(upstream.to_owned()).expect("a URL").connect().await.expect("it connects");
         let gallery = GalleryServiceClient::new(channel.clone())
             .max_decoding_message_size(2 * MAX_MESSAGE_BYTES)
             .max_encoding_message_size(2 * MAX_MESSAGE_BYTES);
@@ -66,8 +67,12 @@ impl Proxy {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let proxy = Self { fault: Arc::default(), gallery, matching, endpoint };
         let server = Server::builder()
-            .add_service(GalleryServiceServer::new(proxy.clone()).max_decoding_message_size(2 * MAX_MESSAGE_BYTES))
-            .add_service(MatchingServiceServer::new(proxy.clone()).max_decoding_message_size(2 * MAX_MESSAGE_BYTES));
+            .add_service(
+                GalleryServiceServer::new(proxy.clone()).max_decoding_message_size(2 * MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                MatchingServiceServer::new(proxy.clone()).max_decoding_message_size(2 * MAX_MESSAGE_BYTES),
+            );
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         proxy
     }

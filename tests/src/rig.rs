@@ -8,12 +8,17 @@ use tyto_scheme::{Layout, ParameterSet};
 use tyto_server::{RunningServer, Server};
 
 /// A server and where it keeps its data.
-#[derive(Debug)]
 pub struct Rig {
     /// The server.
     pub server: RunningServer,
     /// Its data, and the state directories of clients.
     pub directory: TempDir,
+}
+
+impl std::fmt::Debug for Rig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rig({})", self.endpoint())
+    }
 }
 
 impl Rig {
@@ -55,7 +60,10 @@ pub fn layout(dimension: u32, stride: u32) -> Layout {
 
 /// A cosine gallery.
 pub async fn gallery(client: &Client, name: &str, dimension: u32, stride: u32) -> GalleryHandle {
-    client.create_gallery(name, layout(dimension, stride), Metric::Cosine).await.expect("the gallery is created")
+    client
+        .create_gallery(name, layout(dimension, stride), Metric::Cosine)
+        .await
+        .expect("the gallery is created")
 }
 
 /// Subject number `number`.

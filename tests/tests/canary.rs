@@ -30,9 +30,8 @@ fn needles(vector: &[f32], quantised: &[i16]) -> Vec<(&'static str, Vec<u8>)> {
 fn search(place: &str, haystack: &[u8], needles: &[(&'static str, Vec<u8>)]) {
     for (form, needle) in needles {
         let first = needle[0];
-        let found = haystack
-            .windows(needle.len())
-            .any(|window| window[0] == first && window == needle.as_slice());
+        let found =
+            haystack.windows(needle.len()).any(|window| window[0] == first && window == needle.as_slice());
         assert!(!found, "the template was found as {form} in {place}");
     }
 }
@@ -78,7 +77,8 @@ fn search_files(directory: &Path, needles: &[(&'static str, Vec<u8>)]) -> usize 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marked_template_is_found_nowhere_in_the_server() {
     let directory = tempfile::TempDir::new().expect("a temporary directory");
-    let server = ServerProcess::start(env!("CARGO_BIN_EXE_tytod-under-test"), directory.path(), "127.0.0.1:0");
+    let server =
+        ServerProcess::start(env!("CARGO_BIN_EXE_tytod-under-test"), directory.path(), "127.0.0.1:0");
     let client = connect(&server.endpoint).await;
     let vector = Rng(0xca_7a_41).vector(128);
     let mut everything = Vec::new();

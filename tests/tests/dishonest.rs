@@ -33,7 +33,8 @@ async fn world(dimension: u32, stride: u32, subjects: usize, seed: u64) -> World
     let client = connect(proxy.endpoint()).await;
     let gallery = gallery(&client, "faces", dimension, stride).await;
     let mut world = World { _rig: rig, proxy, gallery, rng: Rng(seed), subjects };
-    let templates: Vec<_> = (0..subjects).map(|i| (subject(i), template(&world.gallery, &mut world.rng))).collect();
+    let templates: Vec<_> =
+        (0..subjects).map(|i| (subject(i), template(&world.gallery, &mut world.rng))).collect();
     world.gallery.enrol(templates, &|_| ()).await.expect("an honest enrolment");
     world
 }
@@ -67,11 +68,13 @@ impl World {
 /// The blocks of all messages of an answer.
 fn blocks(messages: &mut [matching::IdentifyResponse]) -> Vec<&mut matching::BlockReply> {
     use matching::identify_response::Part;
-    let block = |message: &'_ mut matching::IdentifyResponse| match &mut message.part {
-        Some(Part::Blocks(blocks)) => Some(blocks.replies.iter_mut()),
-        _ => None,
-    };
-    messages.iter_mut().filter_map(block).flatten().collect()
+    let mut all = Vec::new();
+    for message in messages {
+        if let Some(Part::Blocks(blocks)) = &mut message.part {
+            all.extend(&mut blocks.replies);
+        }
+    }
+    all
 }
 
 fn alter_coefficients(layout: Layout, block: &mut matching::BlockReply, alter: impl Fn(&mut Vec<u16>)) {
@@ -85,12 +88,15 @@ async fn a_score_shifted_by_a_constant_fails_the_check_vector() {
     let mut world = world(32, 8, 40, 1).await;
     let layout = world.layout();
     for _ in 0..trials() {
-        let shift = world.shift(1 + world.rng.below(T as usize - 1) as u64);
+        let steps = 1 + world.rng.below(T as usize - 1) as u64;
+        let shift = world.shift(steps);
         let slot = world.rng.below(40);
         let mask = (1 << layout.reply_bits()) - 1;
         world.proxy.commit(Fault {
             identify_response: Some(Box::new(move |messages| {
-                alter_coefficients(layout, blocks(messages).remove(0), |c| c[slot] = (c[slot] + shift) & mask);
+                alter_coefficients(layout, blocks(messages).remove(0), |c| {
+                    c[slot] = (c[slot] + shift) & mask
+                });
             })),
             ..Fault::default()
         });
@@ -203,13 +209,16 @@ async fn a_gallery_rolled_back_to_an_older_manifest_is_refused() {
         world.proxy.commit(Fault {
             records: Some(Box::new(move |messages| {
                 messages.truncate(1);
-                if let Some(gallery::fetch_records_response::Part::Manifest(manifest)) = &mut messages[0].part {
-                    *manifest = gallery::SealedManifest { version, sealed: for_records.clone(), changed_blocks: 0 };
+                if let Some(gallery::fetch_records_response::Part::Manifest(manifest)) = &mut messages[0].part
+                {
+                    *manifest =
+                        gallery::SealedManifest { version, sealed: for_records.clone(), changed_blocks: 0 };
                 }
             })),
             verify_response: Some(Box::new(move |answer| {
                 let snapshot = answer.snapshot.as_mut().expect("an honest answer");
-                *snapshot = matching::Snapshot { manifest_version: version, sealed_manifest: for_answers.clone() };
+                *snapshot =
+                    matching::Snapshot { manifest_version: version, sealed_manifest: for_answers.clone() };
             })),
             ..Fault::default()
         });
@@ -313,7 +322,11 @@ async fn a_record_replaced_by_an_older_one_or_by_another_blocks_is_refused() {
         let outcome = reader_of(&fresh(world.proxy.endpoint().to_owned()).await).await;
         match outcome {
             Err(Error::OtherRecord(_) | Error::StaleBlock { .. } | Error::Tenant(Secret::Sealed { .. })) => {
-                if trial % 2 == 0 { older += 1 } else { foreign += 1 }
+                if trial % 2 == 0 {
+                    older += 1
+                } else {
+                    foreign += 1
+                }
             }
             other => panic!("trial {trial}: {other:?}"),
         }
@@ -345,7 +358,9 @@ fn replace_record(
     // A block that changed since, so that its older record differs.
     let changed: Vec<_> = now
         .iter()
-        .filter(|record| before.iter().any(|old| old.block_id == record.block_id && old.version < record.version))
+        .filter(|record| {
+            before.iter().any(|old| old.block_id == record.block_id && old.version < record.version)
+        })
         .collect();
     let victim = changed[pick % changed.len()];
     let replacement = if older {
@@ -466,7 +481,7 @@ async fn a_denied_subject_and_a_left_out_template_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_altered_stored_delta_is_refused_on_removal() {
-    let mut world = world(16, 16, 3, 11).await;
+    let world = world(16, 16, 3, 11).await;
     world.proxy.commit(Fault {
         deltas: Some(Box::new(|answer| {
             let mut bytes = answer.deltas[0].delta.to_vec();

@@ -46,15 +46,17 @@ async fn a_server_killed_while_it_enrols_keeps_exactly_what_it_acknowledged() {
         let batch: Vec<_> = (before..templates.len()).map(|i| (subject(i), templates[i].clone())).collect();
         let acknowledged = Arc::new(AtomicU64::new(0));
         let (handle, count) = (gallery.clone(), Arc::clone(&acknowledged));
-        let enrolling =
-            tokio::spawn(async move { handle.enrol(batch, &move |done| count.store(done, Ordering::SeqCst)).await });
+        let enrolling = tokio::spawn(async move {
+            handle.enrol(batch, &move |done| count.store(done, Ordering::SeqCst)).await
+        });
         // Anywhere between the first call and the last.
         tokio::time::sleep(Duration::from_micros(rng.below(60_000) as u64)).await;
         server.kill();
         let seen = acknowledged.load(Ordering::SeqCst);
         server = ServerProcess::start(BINARY, directory.path(), &address);
         // What was acknowledged before the kill is there, whatever happens next.
-        let report = enrolling.await.expect("no panic").expect("the client goes on with the server that came back");
+        let report =
+            enrolling.await.expect("no panic").expect("the client goes on with the server that came back");
         assert_eq!(report.enrolled, 2000, "round {round}");
         assert!(seen <= 2000);
         let found = enrolled(&gallery, &mut rng, &templates).await;
@@ -83,8 +85,9 @@ async fn what_was_not_acknowledged_leaves_no_half_state() {
         let batch: Vec<_> = templates.iter().enumerate().map(|(i, t)| (subject(i), t.clone())).collect();
         let acknowledged = Arc::new(AtomicU64::new(0));
         let (handle, count) = (gallery.clone(), Arc::clone(&acknowledged));
-        let enrolling =
-            tokio::spawn(async move { handle.enrol(batch, &move |done| count.store(done, Ordering::SeqCst)).await });
+        let enrolling = tokio::spawn(async move {
+            handle.enrol(batch, &move |done| count.store(done, Ordering::SeqCst)).await
+        });
         tokio::time::sleep(Duration::from_micros(5_000 + rng.below(60_000) as u64)).await;
         server.kill();
         let outcome = enrolling.await.expect("no panic");
@@ -103,7 +106,10 @@ async fn what_was_not_acknowledged_leaves_no_half_state() {
             Err(other) => panic!("{other}"),
         };
         // Whole transactions only: the templates present are the first so many, without a gap.
-        assert!(seen <= found && found <= seen + in_flight, "round {round}: {seen} acknowledged, {found} found");
+        assert!(
+            seen <= found && found <= seen + in_flight,
+            "round {round}: {seen} acknowledged, {found} found"
+        );
         drop(server);
     }
 }

@@ -49,7 +49,11 @@ async fn a_large_gallery_is_enrolled_durably_and_searched() {
         assert!(found.candidates.windows(2).all(|pair| pair[0].score >= pair[1].score), "ranked");
         println!(
             "identification {round}: {elapsed:?} in all, sent after {:?}, first block {:?}, last block {:?}; {} B sent, {} B received",
-            found.timings.sent, found.timings.first_block, found.timings.last_block, found.bytes_sent, found.bytes_received
+            found.timings.sent,
+            found.timings.first_block,
+            found.timings.last_block,
+            found.bytes_sent,
+            found.bytes_received
         );
     }
     let (now, peak) = server.memory();

@@ -93,6 +93,8 @@ fn serve(config: Config) -> Result<(), Error> {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let server = Server::start(config).await?;
+        // For whoever started it with port 0.
+        println!("tytod listens on {}", server.local_addr());
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -1,0 +1,63 @@
+//! Attestations: asked for, saved, and verified without a server.
+
+use crate::tyto::{Tyto, finish, is_absent, labels, npy, people};
+
+#[test]
+fn an_answer_is_verified_years_later_with_nothing_but_its_file() {
+    let mut tyto = Tyto::start();
+    let keys = tyto.trusted_keys();
+    tyto.home.file("faces.npy", npy(&people(3, 1)));
+    tyto.home.file("faces.csv", labels(3));
+    assert_eq!(tyto.run("gallery create staff --dimension 16").code, 0);
+    assert_eq!(tyto.run("gallery enrol staff --embeddings faces.npy --labels faces.csv").code, 0);
+    let with_keys = "--trusted-keys trusted-keys.txt --audience door --json";
+    let identified =
+        tyto.run(&format!("identify staff --embeddings faces.npy --attestation-out 1n.tyto {with_keys}"));
+    assert_eq!(identified.json(0)["probes"][0]["attestation"], "verified");
+    let mut verify =
+        tyto.home.command(["verify", "staff", "--subject", "person 1", "--embeddings", "faces.npy"]);
+    let verified = finish(
+        verify
+            .args(["--row", "3", "--threshold", "0.9", "--attestation-out", "11.tyto"])
+            .args(with_keys.split(' ')),
+    );
+    assert_eq!(verified.json(0)["attestation"], "verified");
+    tyto.server.kill();
+
+    for (file, operation) in [("1n.tyto", "identify"), ("11.tyto", "verify")] {
+        let checked = tyto.run(&format!("attest verify {file} {with_keys}")).json(0);
+        assert_eq!(checked["verified"], true);
+        assert_eq!((&checked["request"], &checked["result"]), (&"matches".into(), &"matches".into()));
+        let statement = &checked["statement"];
+        assert_eq!((&statement["operation"], &statement["audience"]), (&operation.into(), &"door".into()));
+        assert_eq!(statement["blocks_matched"], 1);
+        let inspected = tyto.run(&format!("attest inspect {file} --json")).json(0);
+        assert_eq!((&inspected["verified"], &inspected["statement"]), (&false.into(), statement));
+    }
+
+    tyto.run("attest verify 1n.tyto").refused(2, "--trusted-keys");
+    tyto.run("attest verify 1n.tyto --trusted-keys trusted-keys.txt --audience window").refused(3, "`door`");
+    let text = std::fs::read_to_string(&keys).unwrap();
+    tyto.home.file("nobody.txt", text.lines().next().unwrap());
+    tyto.run("attest verify 1n.tyto --trusted-keys nobody.txt").refused(3, "1n.tyto");
+    tyto.home.file("broken.txt", text.replace("ml-dsa-65", "rsa"));
+    tyto.run("attest verify 1n.tyto --trusted-keys broken.txt").refused(2, "broken.txt");
+    let mut altered = std::fs::read(tyto.home.path("1n.tyto")).unwrap();
+    *altered.last_mut().unwrap() ^= 1;
+    tyto.home.file("altered.tyto", altered);
+    tyto.run("attest verify altered.tyto --trusted-keys trusted-keys.txt").refused(3, "altered.tyto");
+    tyto.run("attest inspect faces.npy").refused(3, "faces.npy");
+}
+
+#[test]
+fn an_answer_signed_by_somebody_else_is_refused() {
+    let (tyto, other) = (Tyto::start(), Tyto::start());
+    let keys = other.trusted_keys();
+    tyto.home.file("faces.npy", npy(&people(2, 1)));
+    assert_eq!(tyto.run("gallery create staff --dimension 16").code, 0);
+    assert_eq!(tyto.run("gallery enrol staff --embeddings faces.npy --subject a --rows 0").code, 0);
+    let verify = "verify staff --subject a --embeddings faces.npy --threshold 0.5 --attestation-out a.tyto";
+    let mut verify = tyto.home.command(verify.split(' '));
+    finish(verify.arg("--trusted-keys").arg(keys)).refused(3, "attestation");
+    assert!(is_absent(&tyto.home.path("a.tyto")));
+}

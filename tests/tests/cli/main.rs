@@ -1,0 +1,8 @@
+//! The command line against a real server, as its users run it.
+
+mod attestations;
+mod bad_input;
+mod evaluate;
+mod galleries;
+mod keyring;
+mod tyto;
