@@ -70,9 +70,10 @@ mod tests {
     use super::*;
 
     /// The model script's figures (`exact41.py bound`), which grant the query's pads 30 deviations and treat the
-    /// pads' mean square as fixed; the proof here is a little more careful, so a little weaker.
+    /// pads' mean square as fixed. The proof here does neither: it comes out up to 1.3 % weaker at small dimensions and
+    /// as much stronger at large ones, where the grant costs more.
     #[test]
-    fn the_bound_is_close_to_the_models_and_never_stronger() {
+    fn the_bound_is_close_to_the_models() {
         let model = [
             (64, 1, 14, -2610.0),
             (128, 1, 14, -1316.0),
@@ -88,7 +89,7 @@ mod tests {
         ];
         for (d, k, bits, want) in model {
             let got = failure_log2(d / k, k, bits);
-            assert!(got > want - 1.0 && got < want * 0.985, "d={d} k={k} r{bits}: {got} against {want}");
+            assert!((got / want - 1.0).abs() < 0.02, "d={d} k={k} r{bits}: {got} against {want}");
         }
     }
 
