@@ -24,7 +24,7 @@ const LONGEST_PAUSE_MS: u64 = 3_000;
 /// Longest text of a server that an error keeps.
 const MAX_STATUS_CHARS: usize = 300;
 
-/// The two services over one connection.
+/// The two services, each over its connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
     pub(crate) gallery: GalleryServiceClient<Channel>,
@@ -52,10 +52,11 @@ impl Rpc {
             .connect()
             .await
             .map_err(|error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) })?;
-        let gallery = GalleryServiceClient::new(channel.clone())
+        let gallery = GalleryServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let matching = MatchingServiceClient::new(channel)
+        // On a connection of its own: an identification that waits for a synchronisation must not hold up its window.
+        let matching = MatchingServiceClient::new(endpoint.connect_lazy())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

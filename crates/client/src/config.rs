@@ -33,7 +33,7 @@ pub struct Config {
 
 impl Config {
     /// Attestations on, nobody trusted yet, no state directory, timeouts of 10 s (connecting), 60 s (calls) and 45 s
-    /// (silence), 4 attempts, 4,096 hot blocks.
+    /// (silence), 6 attempts, 4,096 hot blocks.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -44,7 +44,7 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_secs(45),
-            max_attempts: 4,
+            max_attempts: 6,
             hot_blocks: 4096,
         }
     }

@@ -8,7 +8,7 @@ use super::{GalleryHandle, compute};
 use crate::state::Journal;
 use crate::{EnrolReport, Error};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tyto_api::limits::{MAX_CHANGES_PER_CALL, MAX_MESSAGE_BYTES, MAX_SLOTS_PER_CALL};
@@ -22,6 +22,8 @@ type Items<'a> = dyn Iterator<Item = (SubjectId, Template)> + Send + 'a;
 
 /// Room in a message for half-full blocks and for what surrounds fields.
 const RESERVE_BYTES: usize = 256 << 10;
+/// How old the saved high-water mark may become during a long enrolment.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Blocks that may be added to the manifest while a batch waits.
 const RESERVE_BLOCKS: usize = 1024;
 
@@ -175,6 +177,7 @@ impl GalleryHandle {
         let mut channel = MutationChannel::Enrol(None);
         let (report, tally) = (EnrolReport::default(), Tally::default());
         let mut committed = Committed { report, tally, failure: None, failed: 0 };
+        let mut saved = Instant::now();
         while let Some(batch) = batches.recv().await {
             let templates = batch.templates;
             if let Err(failure) = self.commit_batch(batch, journal, &mut channel, &mut committed).await {
@@ -184,6 +187,13 @@ impl GalleryHandle {
             }
             committed.report.enrolled += templates;
             progress(committed.report.enrolled);
+            if saved.elapsed() > SAVE_INTERVAL {
+                if let Err(error) = self.save_marks().await {
+                    committed.failure = Some(error.into());
+                    break;
+                }
+                saved = Instant::now();
+            }
         }
         committed
     }

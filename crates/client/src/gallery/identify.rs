@@ -145,14 +145,11 @@ impl GalleryHandle {
         bytes_received: &mut u64,
     ) -> Result<Basis, Error> {
         let first = next(&self.0.shared.rpc, stream, bytes_received).await?;
-        let Some(IdentifyPart::Header { snapshot, ticket, blocks_total }) = first else {
+        let Some(IdentifyPart::Header { snapshot, ticket, .. }) = first else {
             return Err(Error::OutOfOrder { call: CALL });
         };
         check_echo(self.gallery(), &search.ready.pending, ticket.as_ref())?;
         let mut basis = Basis::accept(&self.0, search.asked.clone(), &snapshot)?;
-        if blocks_total != basis.entries().len() as u64 {
-            return Err(Error::OutOfOrder { call: CALL });
-        }
         if basis.is_newer() {
             basis.set_synced(self.synchronise().await?.0);
             self.save_marks().await?;

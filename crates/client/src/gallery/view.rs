@@ -23,7 +23,7 @@ pub(crate) struct BlockState {
     pub(crate) filled: u32,
     /// Slots below this were written at some time, or given up. It only rises.
     pub(crate) used: u16,
-    sealed_record: Bytes,
+    sealed_record: Box<[u8]>,
     map: SlotMap,
     hot: OnceLock<Arc<BlockView>>,
 }
@@ -65,6 +65,8 @@ impl BlockState {
         if let Some(view) = before.and_then(|before| before.hot.get()) {
             let _ = hot.set(Arc::new(view.at(record)));
         }
+        // A copy: what came is part of a message with all the entries, which would stay with it.
+        let sealed_record = sealed_record[..].into();
         Ok((Self { version, record_digest, filled, used, sealed_record, map, hot }, enrolled))
     }
 
