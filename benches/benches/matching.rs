@@ -20,7 +20,7 @@ struct World {
 }
 
 fn template(number: usize, dimension: usize) -> Template {
-    let value = |i: usize| if i % 4 == 0 { ((number * 31 + i * 17) % 5) as i32 - 2 } else { 0 };
+    let value = |i: usize| if i.is_multiple_of(4) { ((number * 31 + i * 17) % 5) as i32 - 2 } else { 0 };
     Template::from_integers(&(0..dimension).map(value).collect::<Vec<_>>()).expect("within the range")
 }
 
