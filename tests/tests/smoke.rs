@@ -27,7 +27,7 @@ impl World {
     fn config(&self) -> Config {
         let mut config = Config::new(format!("http://{}", self.server.local_addr()));
         config.trusted_keys = Some(self.server.trusted_keys().clone());
-        config.audience = "smoke".to_owned();
+        config.audience = String::from("smoke");
         config
     }
 
@@ -257,5 +257,35 @@ async fn many_callers_share_one_gallery() {
         caller.await.unwrap();
     }
     check_identify(&gallery, &all, &all[150].1, ProbeBy::Auto).await;
+    world.server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_goes_on_when_the_server_comes_back() {
+    let mut world = World::start().await;
+    let mut config = world.config();
+    config.max_attempts = 12;
+    let client = Client::connect(config, Keyring::new(world.key.duplicate(), 1)).await.unwrap();
+    let gallery = client.create_gallery("long", layout(16, 16), Metric::Cosine).await.unwrap();
+    let all = people(&gallery, 0..12_000);
+    let begun = Arc::new(AtomicU64::new(0));
+    let enrolling = {
+        let (gallery, all, begun) = (gallery.clone(), all.clone(), Arc::clone(&begun));
+        tokio::spawn(async move { gallery.enrol(all, &|done| begun.store(done, Ordering::Relaxed)).await })
+    };
+    let mut server_config = tyto_server::Config::local(world.directory.path().join("server"));
+    server_config.listen = world.server.local_addr();
+    for _ in 0..2 {
+        let seen = begun.load(Ordering::Relaxed);
+        while begun.load(Ordering::Relaxed) == seen && !enrolling.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        world.server.shutdown().await.unwrap();
+        world.server = Server::start(server_config.clone()).await.unwrap();
+    }
+    let report = enrolling.await.unwrap().unwrap();
+    assert_eq!(report.enrolled, 12_000);
+    assert_eq!(gallery.stat().await.unwrap().templates, 12_000);
+    check_identify(&gallery, &all, &all[777].1, ProbeBy::Ticket).await;
     world.server.shutdown().await.unwrap();
 }

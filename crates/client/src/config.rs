@@ -8,7 +8,7 @@ use tyto_attest::TrustedKeys;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where the server listens, `http://host:port`.
+    /// Where the server listens, `http://host:port`. TLS is for a proxy beside the client.
     pub endpoint: String,
     /// Where high-water marks and enrolment journals are kept. Without it a rollback between two runs goes unseen,
     /// and every run that enrols starts new blocks.
@@ -32,7 +32,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Attestations on, nobody trusted yet, no state directory, timeouts of 10 s (connecting), 60 s (calls) and 45 s
+    /// Attestations on, nobody trusted yet, no state directory, timeouts of 10 s (connecting), 30 s (calls) and 45 s
     /// (silence), 6 attempts, 4,096 hot blocks.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Config {
             audience: String::new(),
             attestations: true,
             connect_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_mins(1),
+            call_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(45),
             max_attempts: 6,
             hot_blocks: 4096,

@@ -117,3 +117,163 @@ impl Exchange<'_> {
         digest.finalize()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::tests::made;
+    use super::*;
+    use std::sync::Arc;
+    use tyto_api::matching::TicketUse;
+    use tyto_attest::TrustedKeys;
+    use tyto_attest::digest::salted;
+    use tyto_pqc::mldsa::SigningKey;
+    use tyto_scheme::{Pseudonym, TicketId};
+
+    const SALT: [u8; SALT_BYTES] = [5; SALT_BYTES];
+    const TARGET: Target = Target::Subject(Pseudonym([3; 16]));
+
+    type Alter = fn(&mut Statement);
+
+    struct World {
+        config: Config,
+        key: SigningKey,
+        parameters: GalleryParameters,
+        basis: Basis,
+        probe: Probe,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let made = made();
+            let key = SigningKey::generate().unwrap();
+            let mut config = Config::new("http://localhost:1");
+            let mut keys = TrustedKeys::new();
+            keys.insert(key.verifying_key().clone());
+            config.trusted_keys = Some(keys);
+            let used = TicketUse { ticket: TicketId([4; 16]), deltas: vec![1, 0].into(), tag: [6; 16] };
+            Self {
+                config,
+                key,
+                parameters: *made.gallery.parameters(),
+                basis: Basis::of_view(Arc::new(made.view)),
+                probe: Probe::Ticket(used),
+            }
+        }
+
+        fn exchange(&self) -> Exchange<'_> {
+            Exchange {
+                asked: AttestationRequest { nonce: [8; 32], audience: "me".to_owned() },
+                parameters: &self.parameters,
+                target: TARGET,
+                probe: &self.probe,
+                basis: &self.basis,
+                covered: vec![0],
+                result: b"result".to_vec(),
+                records: b"records".to_vec(),
+            }
+        }
+
+        /// What an honest server signs.
+        fn statement(&self) -> Statement {
+            let known = self.basis.known();
+            let entry = known.manifest.entries()[0];
+            let root = blocks_root(&[(entry.block.0, entry.version)]);
+            let (mut request, mut state) = (Vec::new(), Vec::new());
+            content::request(TARGET, &self.probe, &mut request);
+            content::gallery_state(known.mark.version, &known.sealed_digest, &root, &mut state);
+            Statement {
+                issuer: "server".to_owned(),
+                issued_at_unix_ms: 1,
+                audience: "me".to_owned(),
+                nonce: [8; 32],
+                principal: None,
+                operation: Operation::Verify,
+                parameter_set: 1,
+                gallery_id: self.parameters.gallery.0,
+                mask_epoch: 0,
+                manifest_version: 2,
+                blocks_root: root,
+                blocks_matched: 1,
+                blocks_total: 1,
+                ticket_id: Some([4; 16]),
+                request_digest: salted(DigestKind::Request, &SALT, &request),
+                gallery_state_digest: salted(DigestKind::GalleryState, &SALT, &state),
+                records_digest: salted(DigestKind::Records, &SALT, b"records"),
+                result_digest: salted(DigestKind::Result, &SALT, b"result"),
+                reply_bits: self.parameters.layout.reply_bits(),
+                software_version: "1".to_owned(),
+                build_digest: None,
+            }
+        }
+
+        fn settle(&self, statement: &Statement) -> Result<Option<KeptAttestation>, Error> {
+            let cose_sign1 = tyto_attest::sign(statement, &self.key).unwrap().into();
+            self.exchange().settle(&self.config, Some(Attestation { cose_sign1, salt: SALT }))
+        }
+    }
+
+    #[test]
+    fn the_attestation_of_this_exchange_is_kept() {
+        let world = World::new();
+        let kept = world.settle(&world.statement()).unwrap().unwrap();
+        assert_eq!(kept.statement.unwrap(), world.statement());
+        assert_eq!(kept.file.result.as_deref(), Some(&b"result"[..]));
+        let keys = world.config.trusted_keys.as_ref().unwrap();
+        let saved = AttestationFile::parse(&kept.file.encode().unwrap()).unwrap();
+        assert!(tyto_attest::verify_file(&saved, keys).is_ok());
+    }
+
+    #[test]
+    fn every_field_that_differs_is_refused_by_name() {
+        let world = World::new();
+        let alterations: [(&str, Alter); 14] = [
+            ("nonce", |s| s.nonce[0] ^= 1),
+            ("audience", |s| s.audience.push('x')),
+            ("operation", |s| s.operation = Operation::Identify),
+            ("parameter set", |s| s.parameter_set += 1),
+            ("gallery id", |s| s.gallery_id[0] ^= 1),
+            ("mask epoch", |s| s.mask_epoch += 1),
+            ("manifest version", |s| s.manifest_version -= 1),
+            ("blocks matched", |s| s.blocks_matched = 0),
+            ("blocks total", |s| s.blocks_total += 1),
+            ("blocks root", |s| s.blocks_root[0] ^= 1),
+            ("ticket id", |s| s.ticket_id = None),
+            ("reply bits", |s| s.reply_bits += 1),
+            ("records digest", |s| s.records_digest[0] ^= 1),
+            ("gallery state digest", |s| s.gallery_state_digest[0] ^= 1),
+        ];
+        for (name, alter) in alterations {
+            let mut statement = world.statement();
+            alter(&mut statement);
+            let refused = world.settle(&statement).unwrap_err();
+            assert!(refused.is_refusal());
+            assert!(
+                matches!(refused, Error::AttestationMismatch { field, .. } if field == name),
+                "{name}: {refused}"
+            );
+        }
+        for alter in
+            [|s: &mut Statement| s.request_digest[0] ^= 1, |s: &mut Statement| s.result_digest[0] ^= 1]
+        {
+            let mut statement = world.statement();
+            alter(&mut statement);
+            assert!(matches!(
+                world.settle(&statement),
+                Err(Error::Attestation(tyto_attest::Error::DigestMismatch { .. }))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_missing_attestation_or_an_unknown_signer_is_refused_and_without_keys_nothing_is_claimed() {
+        let mut world = World::new();
+        assert!(matches!(world.exchange().settle(&world.config, None), Err(Error::AttestationMissing)));
+        let statement = world.statement();
+        let trusted = world.config.trusted_keys.replace(TrustedKeys::new());
+        assert!(matches!(world.settle(&statement), Err(Error::Attestation(_))));
+        world.config.trusted_keys = None;
+        assert!(world.settle(&statement).unwrap().unwrap().statement.is_none());
+        assert!(world.exchange().settle(&world.config, None).unwrap().is_none());
+        assert!(trusted.is_some());
+    }
+}

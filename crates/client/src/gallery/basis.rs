@@ -75,6 +75,12 @@ impl Basis {
         Ok(basis)
     }
 
+    /// The basis of an answer that was computed on what the client knew.
+    #[cfg(test)]
+    pub(crate) fn of_view(view: Arc<View>) -> Self {
+        Self { asked: Asked { view, floor: None }, synced: None, newer: None }
+    }
+
     /// Whether the answer was computed on something newer than the client knew.
     pub(crate) fn is_newer(&self) -> bool {
         self.newer.is_some()

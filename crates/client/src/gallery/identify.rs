@@ -151,8 +151,8 @@ impl GalleryHandle {
         check_echo(self.gallery(), &search.ready.pending, ticket.as_ref())?;
         let mut basis = Basis::accept(&self.0, search.asked.clone(), &snapshot)?;
         if basis.is_newer() {
-            basis.set_synced(self.synchronise().await?.0);
-            self.save_marks().await?;
+            let version = basis.version();
+            basis.set_synced(self.catch_up(version).await?);
         }
         Ok(basis)
     }

@@ -166,8 +166,25 @@ impl GalleryHandle {
 
     /// The same; gives the newest view, and leaves saving the mark to the caller.
     pub(crate) async fn synchronise(&self) -> Result<(Arc<View>, SyncReport), Error> {
+        let _turn = self.0.sync_turn.lock().await;
+        self.fetch().await
+    }
+
+    /// Synchronises if nobody else did so meanwhile: until a manifest version is known.
+    pub(crate) async fn catch_up(&self, version: u64) -> Result<Arc<View>, Error> {
+        let _turn = self.0.sync_turn.lock().await;
+        let view = self.0.view();
+        if view.version() >= version {
+            return Ok(view);
+        }
+        let (view, _) = self.fetch().await?;
+        self.save_marks().await?;
+        Ok(view)
+    }
+
+    /// The caller holds the turn.
+    async fn fetch(&self) -> Result<(Arc<View>, SyncReport), Error> {
         let inner = &*self.0;
-        let _turn = inner.sync_turn.lock().await;
         let base = inner.view();
         let fetcher = Fetcher {
             rpc: &inner.shared.rpc,
@@ -185,12 +202,12 @@ impl GalleryHandle {
         Ok((inner.install(fetched.view, &fetched.enrolled), report))
     }
 
-    /// Synchronises beside other work; what fails is tried again by whoever needs it.
-    pub(crate) fn synchronise_later(&self) {
+    /// Catches up beside other work; what fails is tried again by whoever needs it.
+    pub(crate) fn catch_up_later(&self, version: u64) {
         if self.0.sync_turn.try_lock().is_ok() {
             let handle = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = handle.sync().await {
+                if let Err(error) = handle.catch_up(version).await {
                     tracing::warn!(gallery = %handle.id(), %error, "synchronisation failed");
                 }
             });

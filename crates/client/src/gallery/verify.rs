@@ -141,10 +141,10 @@ impl GalleryHandle {
         let answered = Answered::group(self, &basis, &answer)?;
         if basis.is_newer() {
             if answered.needs_newer_view(&comparison, &basis) {
-                basis.set_synced(self.synchronise().await?.0);
-                self.save_marks().await?;
+                let version = basis.version();
+                basis.set_synced(self.catch_up(version).await?);
             } else {
-                self.synchronise_later();
+                self.catch_up_later(basis.version());
             }
         }
         let inner = Arc::clone(&self.0);

@@ -235,18 +235,19 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use tyto_scheme::{Layout, ParameterSet};
     use tyto_tenant::block::{BlockChange, OpenBlock};
     use tyto_tenant::{Metric, Template, TenantKey};
 
-    struct Made {
-        gallery: Gallery,
+    /// A gallery with one block, and the view of it.
+    pub(crate) struct Made {
+        pub(crate) gallery: Gallery,
         hasher: SubjectHasher,
         open: OpenBlock,
         record: Record,
-        view: View,
+        pub(crate) view: View,
     }
 
     fn update(block: BlockId, version: u64, sealed: &[u8], first: u32, entries: &[Vec<u8>]) -> BlockUpdate {
@@ -260,7 +261,7 @@ mod tests {
         KnownManifest::open(gallery, manifest.version(), &sealed).unwrap()
     }
 
-    fn made() -> Made {
+    pub(crate) fn made() -> Made {
         let key = TenantKey::generate().unwrap();
         let layout = Layout::new(ParameterSet::Exact41, 8, 8).unwrap();
         let (gallery, new) = Gallery::create(&key, "view", layout, Metric::Cosine).unwrap();
@@ -299,6 +300,19 @@ mod tests {
         BlockState::open(&made.gallery, &made.hasher, made.view.block(block).map(|state| &**state), update)
     }
 
+    fn next(made: &Made, change: &BlockChange, state: BlockState) -> View {
+        let manifest = made.view.manifest().next(&[change.manifest_entry()]);
+        let mut changed = HashMap::from([(change.record.block(), Arc::new(state))]);
+        View::assemble(known(&made.gallery, &manifest), Some(&made.view), &mut changed).unwrap()
+    }
+
+    /// The gallery's block, and the view when its first slot is filled.
+    pub(crate) fn filled(made: &mut Made) -> (BlockId, View) {
+        let change = fill(made, "ada");
+        let (state, _) = opened(made, &change).unwrap();
+        (change.record.block(), next(made, &change, state))
+    }
+
     #[test]
     fn a_view_moves_on_with_its_manifest_and_keeps_the_old_one_whole() {
         let mut made = made();
@@ -307,10 +321,7 @@ mod tests {
         let (state, enrolled) = opened(&made, &change).unwrap();
         assert_eq!(enrolled.slots.len(), 1);
         assert_eq!((state.used, state.filled), (1, 1));
-        let manifest = made.view.manifest().next(&[change.manifest_entry()]);
-        let known = known(&made.gallery, &manifest);
-        let mut changed = HashMap::from([(block, Arc::new(state))]);
-        let next = View::assemble(known, Some(&made.view), &mut changed).unwrap();
+        let next = next(&made, &change, state);
         let ada = SubjectId::new("ada").unwrap();
         assert_eq!(next.confirm(&ada, vec![(block, 0), (block, 1)]), [(block, 0)]);
         assert_eq!(made.view.confirm(&ada, vec![(block, 0)]), []);

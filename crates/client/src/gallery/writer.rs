@@ -37,7 +37,7 @@ impl Writer {
             }
         }
         if let Some(journal) = &mut self.journal {
-            let resumed = resume(&inner.gallery, view, journal);
+            let resumed = resume(&inner.gallery, view, journal.blocks());
             journal.retain(|block| resumed.iter().any(|open| open.block() == block))?;
             self.open.extend(resumed);
         }
@@ -47,9 +47,8 @@ impl Writer {
 }
 
 /// The journalled blocks that may be gone on with, those with most room first.
-fn resume(gallery: &Gallery, view: &View, journal: &Journal) -> Vec<OpenBlock> {
+fn resume(gallery: &Gallery, view: &View, mut blocks: Vec<(BlockId, u16)>) -> Vec<OpenBlock> {
     let slots = gallery.layout().slots() as u16;
-    let mut blocks = journal.blocks();
     blocks.retain(|&(block, next_slot)| {
         let Some(state) = view.block(block) else { return false };
         // Slots that were used behind the journal's back: it was rolled back, and what else it forgot nobody knows.
@@ -62,4 +61,26 @@ fn resume(gallery: &Gallery, view: &View, journal: &Journal) -> Vec<OpenBlock> {
         Some(OpenBlock::resume_from_journal(gallery, &record, slot))
     };
     blocks.into_iter().filter_map(open).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::tests::{filled, made};
+    use super::*;
+
+    #[test]
+    fn a_block_is_gone_on_with_behind_every_slot_that_the_journal_and_the_record_know() {
+        let mut made = made();
+        let (block, view) = filled(&mut made);
+        let slots = made.gallery.layout().slots() as u16;
+        let resumed = |view, blocks: &[(BlockId, u16)]| -> Vec<_> {
+            let open = resume(&made.gallery, view, blocks.to_vec());
+            open.iter().map(|open| (open.block(), open.next_slot())).collect()
+        };
+        assert_eq!(resumed(&view, &[(block, 1)]), [(block, 1)]);
+        assert_eq!(resumed(&view, &[(block, 7)]), [(block, 7)]);
+        assert_eq!(resumed(&view, &[(block, slots)]), [], "it is full");
+        assert_eq!(resumed(&view, &[(block, 0)]), [], "the journal was rolled back");
+        assert_eq!(resumed(&view, &[(BlockId([9; 16]), 1)]), [], "never committed");
+    }
 }
