@@ -1,6 +1,6 @@
 //! Many templates: bulk enrolment, server memory, one identification by ticket. A million when soaking.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tyto_client::tenant::Template;
 use tyto_client::{IdentifyOptions, ProbeBy};
 use tyto_tenant::probe::Identification;
@@ -17,6 +17,16 @@ fn cheap_template(number: u64) -> Template {
         chunk.iter_mut().enumerate().for_each(|(i, value)| *value = ((bits >> (4 * i) & 15) % 6) as i32 - 2);
     }
     Template::from_integers(&values).expect("within the range")
+}
+
+/// How long the server's latest pass over the gallery took, from its log.
+fn last_pass(server: &ServerProcess) -> Duration {
+    let log = std::fs::read_to_string(&server.log).expect("the log");
+    let line = log.lines().rev().find(|line| line.contains("pass done")).expect("a pass was logged");
+    let (_, rest) = line.split_once("pass_us").expect("its duration");
+    let digits: String =
+        rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    Duration::from_micros(digits.parse().expect("a number"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +57,11 @@ async fn a_large_gallery_is_enrolled_durably_and_searched() {
         assert_eq!(found.candidates[0].subject.as_bytes(), subject(wanted as usize).as_bytes());
         assert_eq!(found.candidates[0].score, probe.inner_product(&probe));
         assert!(found.candidates.windows(2).all(|pair| pair[0].score >= pair[1].score), "ranked");
+        let pass = last_pass(&server);
+        println!(
+            "identification {round}: the pass {pass:?}, {:.0} % of the whole;",
+            100.0 * pass.as_secs_f64() / elapsed.as_secs_f64()
+        );
         println!(
             "identification {round}: {elapsed:?} in all, sent after {:?}, first block {:?}, last block {:?}; {} B sent, {} B received",
             found.timings.sent,

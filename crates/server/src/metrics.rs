@@ -17,6 +17,7 @@ struct Calls {
 #[derive(Default)]
 pub(crate) struct Metrics {
     calls: Mutex<BTreeMap<(&'static str, &'static str), Calls>>,
+    pass_us: AtomicU64,
     pub(crate) templates_compared: Counter,
     pub(crate) templates_enrolled: Counter,
     pub(crate) templates_removed: Counter,
@@ -45,6 +46,11 @@ impl Metrics {
         entry.elapsed += elapsed;
     }
 
+    /// One pass over a gallery: matching, hashing, and waiting for the caller to take what was matched.
+    pub(crate) fn pass(&self, elapsed: Duration) {
+        self.pass_us.fetch_add(elapsed.as_micros() as u64, Ordering::Relaxed);
+    }
+
     /// The Prometheus text format, with the gauges that the caller adds.
     pub(crate) fn render(&self, gauges: &[(&str, u64)]) -> String {
         let mut text = String::new();
@@ -58,6 +64,8 @@ impl Metrics {
             line(format_args!("tyto_calls_total{labels} {}", calls.count));
             line(format_args!("tyto_call_seconds_total{labels} {:.6}", calls.elapsed.as_secs_f64()));
         }
+        let pass_s = self.pass_us.load(Ordering::Relaxed) as f64 / 1e6;
+        line(format_args!("# TYPE tyto_pass_seconds_total counter\ntyto_pass_seconds_total {pass_s:.6}"));
         for (name, counter) in [
             ("templates_compared", &self.templates_compared),
             ("templates_enrolled", &self.templates_enrolled),

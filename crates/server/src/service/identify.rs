@@ -9,7 +9,7 @@ use crate::work::{Running, compute};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tyto_api::limits::MAX_BLOCKS_PER_MESSAGE;
 use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
@@ -130,6 +130,7 @@ impl Pass {
             return Ok(None);
         }
         let queries = std::mem::take(&mut self.queries);
+        let started = Instant::now();
         let flow = match_all(&snapshot, &queries[0], self.app.config.threads(), |batch| {
             let replies: Vec<_> =
                 batch.into_iter().map(|reply| block_reply(&snapshot, reply, known)).collect();
@@ -144,6 +145,9 @@ impl Pass {
         if flow.is_break() {
             return Ok(None);
         }
+        let elapsed = started.elapsed();
+        tracing::debug!(blocks = blocks_total, pass_us = elapsed.as_micros() as u64, "pass done");
+        self.app.metrics.pass(elapsed);
         self.app.metrics.templates_compared.add(snapshot.templates());
         let sign = |e: Evidence| e.sign(&self.app, self.gallery.parameters(), &snapshot);
         let attestation = evidence.map(sign).transpose()?;
