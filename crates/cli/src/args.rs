@@ -177,7 +177,6 @@ mod tests {
             "tyto identify staff --embeddings p.npy --row 0 --all-rows",
             "tyto identify staff --embeddings p.npy --all-rows --attestation-out a.tyto",
             "tyto identify staff --embeddings p.npy --row 0 --candidates 0",
-            "tyto evaluate --embeddings a.npy",
             "tyto evaluate",
             "tyto evaluate --synthetic 100 --embeddings a.npy --labels b",
         ] {

@@ -229,7 +229,7 @@ pub enum Error {
 
     /// It is not said whose the rows are.
     #[error(
-        "whose rows are these? Give --labels FILE or --subject ID, or a CSV file with a column of labels"
+        "whose rows are these? Give --labels FILE, or --subject ID to enrol, or CSV with a column of labels"
     )]
     NoLabels,
 

@@ -136,6 +136,11 @@ fn looks_numeric(cell: &str) -> bool {
     cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-') && cell.parse::<f64>().is_ok()
 }
 
+/// A number of things: `1 block`, `2 blocks`.
+pub fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// A duration in milliseconds, for JSON.
 pub fn milliseconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3

@@ -63,7 +63,7 @@ async fn run(options: &Options) -> anyhow::Result<Exit> {
     if options.evaluate {
         heading("evaluation");
         let outcome = trial::run(&site.client, population.trial(options)?, Progress::new(false)).await?;
-        println!("{}", outcome.text());
+        print!("{}", outcome.text());
         is_exact &= outcome.is_exact();
         if let Some(folder) = &options.plots {
             write_plots(&outcome, folder)?;

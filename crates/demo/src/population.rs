@@ -1,5 +1,7 @@
 //! Who is enrolled, and with which images.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use tyto_cli::commands::evaluate::with_strangers;
 use tyto_cli::embeddings::{LabelledEmbeddings, synthetic};
@@ -85,7 +87,9 @@ impl Population {
         let rows = data.embeddings().len();
         let pairs = options.pairs.as_deref().map(|path| read_pairs_file(path, rows)).transpose()?;
         let seed = format!("seed {}", options.seed);
-        Ok(Trial { name: self.name.clone().unwrap_or(seed), ..Trial::new(data, !self.is_real(), pairs) })
+        let name = options.embeddings.as_deref().and_then(Path::file_name);
+        let name = name.map_or(seed, |name| name.to_string_lossy().into_owned());
+        Ok(Trial { name, ..Trial::new(data, !self.is_real(), pairs) })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tempfile::TempDir;
 use tyto_cli::connection::{keyring_error, make_private_dir, read_limited, read_trusted_keys};
-use tyto_cli::output::{bytes, write_file};
+use tyto_cli::output::{bytes, count, write_file};
 use tyto_cli::progress::Progress;
 use tyto_client::attest::{AttestationFile, verify_file};
 use tyto_client::scheme::{Layout, ParameterSet};
@@ -156,10 +156,10 @@ impl Site {
         fact(
             name,
             &format!(
-                "{} templates, stride {}: {} blocks of {}, {} sent, {:.2} s",
-                report.enrolled,
+                "{}, stride {}: {} of {}, {} sent, {:.2} s",
+                count(report.enrolled, "template"),
                 layout.stride(),
-                report.blocks_provisioned,
+                count(report.blocks_provisioned, "block"),
                 layout.slots(),
                 bytes(report.bytes_sent),
                 begun.elapsed().as_secs_f64(),

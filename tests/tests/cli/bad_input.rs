@@ -49,7 +49,7 @@ fn files_that_cannot_be_used_change_nothing() {
         ("staff", "wide.npy", "the embeddings have 17 coordinates, the gallery wants 16"),
         ("staff", "nan.npy", "row 1: coordinate 5 is not a finite number"),
         ("staff", "zero.npy", "row 1: the vector is zero"),
-        ("raw", "long.npy", "row 1: the vector's norm 40 is over the gallery's maximum 9"),
+        ("raw", "long.npy", "row 1: the vector's norm is over the gallery's maximum of 9"),
         ("staff", "flat.npy", "shape [32]"),
         ("staff", "cube.npy", "shape [2, 2, 8]"),
         ("staff", "truncated.npy", "truncated: it ends in row 3 of 4"),
@@ -114,7 +114,7 @@ fn other_galleries_subjects_and_keys_have_their_exit_codes() {
     let good = tyto.home.path("good.npy");
     for command in ["gallery enrol ID --subject a --embeddings", "identify ID --embeddings"] {
         let command = command.replace("ID", id);
-        finish(other.command(command.split(' ')).arg(&good)).refused(6, "another");
+        finish(other.command(command.split(' ')).arg(&good)).refused(6, "which is not in the keyring");
     }
     other.run(&format!("gallery delete {id} --yes")).refused(6, "key");
     other.run("gallery stat staff").refused(5, "no gallery `staff`");

@@ -33,10 +33,11 @@ fn files_pairs_and_limits() {
     let tyto = Tyto::start();
     tyto.home.file("faces.npy", npy(&people(8, 1)));
     tyto.home.file("faces.csv", labels(8));
-    let pairs: String = (0..8)
-        .map(|i| format!("{},{},1,{}\n{},{},0,{}\n", 2 * i, 2 * i + 1, i % 2, i, (i + 5) % 16, i % 2))
-        .collect();
-    tyto.home.file("pairs.csv", format!("row_a,row_b,same,fold\n{pairs}"));
+    let mated = (0..8).map(|i| format!("{},{},1,{}", 2 * i, 2 * i + 1, i % 2));
+    let non_mated = (0..8).map(|i| format!("{i},{},0,{}", (i + 5) % 16, i % 2));
+    let heading = "row_a,row_b,same,fold".to_owned();
+    let pairs: Vec<String> = std::iter::once(heading).chain(mated).chain(non_mated).collect();
+    tyto.home.file("pairs.csv", pairs.join("\n"));
     let files = "--embeddings faces.npy --labels faces.csv --pairs pairs.csv";
     let done =
         tyto.run(&format!("evaluate {files} --stride 1 --limit-probes 5 --limit-pairs 10 --json out.json"));

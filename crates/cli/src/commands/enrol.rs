@@ -10,7 +10,7 @@ use tyto_client::{Client, EnrolReport};
 use super::GalleryName;
 use crate::embeddings::{Labels, RawRows};
 use crate::input::{self, BadRow, EmbeddingsArgs, RowSelection};
-use crate::output::{OutputArgs, bytes, milliseconds};
+use crate::output::{OutputArgs, bytes, count, milliseconds};
 use crate::progress::Progress;
 use crate::{Error, Exit};
 
@@ -145,9 +145,10 @@ fn judge(
 fn text(enrolled: &Report) -> String {
     let Report { gallery, requests, blocks_provisioned, bytes_sent, elapsed_ms, .. } = enrolled;
     let mut text = format!(
-        "enrolled {} templates in {gallery}\n{requests} requests, {blocks_provisioned} blocks provisioned, {} sent, \
-         {:.2} s\n",
-        enrolled.enrolled,
+        "enrolled {} in {gallery}\n{}, {} provisioned, {} sent, {:.2} s\n",
+        count(enrolled.enrolled, "template"),
+        count(*requests, "request"),
+        count(*blocks_provisioned, "block"),
         bytes(*bytes_sent),
         elapsed_ms / 1e3,
     );

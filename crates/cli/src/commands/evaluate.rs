@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = "detect")]
     first_column: FirstColumnArg,
     /// The subject of each row: CSV `row,subject`, or one subject a line.
-    #[arg(long, value_name = "FILE", requires = "embeddings", required_unless_present_any = ["synthetic", "first_column"])]
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
     labels: Option<PathBuf>,
     /// Pairs to verify 1:1: CSV `row_a,row_b,same[,fold]`.
     #[arg(long, value_name = "FILE", requires = "embeddings")]

@@ -7,7 +7,7 @@ use tyto_client::tenant::{Metric, SubjectId};
 use tyto_client::{Client, GalleryStat, GallerySummary};
 
 use super::{GalleryName, metric_name};
-use crate::output::{OutputArgs, Subject, Table, bytes};
+use crate::output::{OutputArgs, Subject, Table, bytes, count};
 use crate::{Error, Exit, input};
 
 /// Arguments of `gallery create`.
@@ -312,11 +312,11 @@ struct SubjectCount {
 pub async fn subjects(args: &SubjectsArgs, client: &Client) -> Result<Exit, Error> {
     let handle = client.open_gallery(&args.gallery).await?;
     let subjects = handle.subjects().await?;
-    let count = |entry: &tyto_client::SubjectEntry| SubjectCount {
+    let counted = |entry: &tyto_client::SubjectEntry| SubjectCount {
         subject: Subject::from(&*entry.subject),
         templates: entry.templates,
     };
-    let subjects = subjects.iter().map(count).collect();
+    let subjects = subjects.iter().map(counted).collect();
     args.output.print(&Subjects { gallery: GalleryName::from(&handle), subjects }, |listed| {
         let mut table = Table::new(["subject", "templates"]);
         for entry in &listed.subjects {
@@ -350,7 +350,7 @@ pub async fn remove(args: &RemoveArgs, client: &Client) -> Result<Exit, Error> {
     let removed = Removal { gallery, subject: Subject::from(&subject), templates_removed };
     args.output.print(&removed, |removed| {
         let Removal { gallery, subject, templates_removed } = removed;
-        format!("removed {templates_removed} templates of {subject} from {gallery}\n")
+        format!("removed {} of {subject} from {gallery}\n", count(*templates_removed, "template"))
     })?;
     Ok(Exit::Success)
 }

@@ -10,7 +10,7 @@ use tyto_client::{Candidate, Client, GalleryHandle, Identification, IdentifyOpti
 use super::verify::ProbeByArg;
 use super::{AttestationState, GalleryName, Score, metric_name, save_attestation};
 use crate::input::{EmbeddingsArgs, RowSelection, ThresholdArgs};
-use crate::output::{OutputArgs, Subject, Table, bytes, milliseconds};
+use crate::output::{OutputArgs, Subject, Table, bytes, count, milliseconds};
 use crate::progress::Progress;
 use crate::{Error, Exit};
 
@@ -167,9 +167,9 @@ fn text(identified: &Identified) -> String {
     for probe in &identified.probes {
         let _ = writeln!(
             text,
-            "\nrow {}: compared with {} templates, {} sent, {} received, {:.1} ms; attestation: {}",
+            "\nrow {}: compared with {}, {} sent, {} received, {:.1} ms; attestation: {}",
             probe.row,
-            probe.compared,
+            count(probe.compared, "template"),
             bytes(probe.bytes_sent),
             bytes(probe.bytes_received),
             probe.elapsed_ms,
