@@ -231,6 +231,7 @@ async fn a_gallery_rolled_back_to_an_older_manifest_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn altered_coefficients_of_a_block_are_refused() {
     let mut world = world(16, 16, 1, 6).await;
+    let mut missed = 0;
     for trial in 0..trials() {
         let (byte, bit) = (world.rng.below(1 << 20), world.rng.below(8));
         // Either the base block is altered as it is provisioned, or the delta as it is enrolled.
@@ -274,13 +275,17 @@ async fn altered_coefficients_of_a_block_are_refused() {
             harmless || matches!(identified, Err(Error::Tenant(Secret::CheckVector(_)))),
             "trial {trial}: {identified:?}"
         );
-        let verified = altered.verify(&subject(0), &probe).await.map(|_| ());
-        assert!(
-            harmless || matches!(verified, Err(Error::Tenant(Secret::CheckQuery { .. }))),
-            "trial {trial}: {verified:?}"
-        );
+        match altered.verify(&subject(0), &probe).await.map(|_| ()) {
+            Err(Error::Tenant(Secret::CheckQuery { .. })) => {}
+            Ok(()) if harmless => {}
+            // Random scores pass the check of a single score once in 2039.
+            Ok(()) => missed += 1,
+            Err(other) => panic!("trial {trial}: {other:?}"),
+        }
         client.delete_gallery(&name).await.expect("it is deleted");
     }
+    println!("{missed} of {} verifications on altered blocks passed; 1 in 2039 is expected", trials());
+    assert!(missed <= if soak() { 8 } else { 4 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
