@@ -15,7 +15,7 @@ use crate::show::{fact, heading, note};
 use crate::site::Galleries;
 
 /// Bytes that are shown of a block and of a delta.
-const SHOWN_BYTES: usize = 24;
+const SHOWN_BYTES: usize = 20;
 /// Coordinates of a template that are searched for at a time.
 const CHUNK: usize = 32;
 /// Bytes that a needle is found by first.

@@ -81,9 +81,9 @@ async fn run(options: &Options) -> anyhow::Result<Exit> {
     fact("attestation", if attestation_holds { "verified offline; altered copy refused" } else { "FAILED" });
     fact("plaintext on disk", if is_clean { "none found" } else { "FOUND" });
     fact("time", &format!("{:.1} s", begun.elapsed().as_secs_f64()));
-    folders.finish(options);
     if !population.is_real() {
         note("The population is synthetic: no figure here says anything about people or sensors.");
     }
+    folders.finish(options);
     Ok(if is_exact && attestation_holds && is_clean { Exit::Success } else { Exit::No })
 }
