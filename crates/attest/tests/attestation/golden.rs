@@ -17,6 +17,7 @@ fn directory() -> PathBuf {
 }
 
 fn read_text(name: &str) -> String {
+    regenerate_if_asked();
     fs::read_to_string(directory().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
@@ -93,8 +94,14 @@ fn golden_rejections_are_rejected_for_their_reason() {
     }
 }
 
-#[test]
-#[ignore = "writes vectors/attest anew"]
+/// Writes the golden files anew, once, if that was asked for: `TYTO_REGENERATE_VECTORS=1`.
+fn regenerate_if_asked() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if std::env::var_os("TYTO_REGENERATE_VECTORS").is_some_and(|value| value == "1") {
+        ONCE.call_once(write_golden_files);
+    }
+}
+
 fn write_golden_files() {
     fs::create_dir_all(directory().join("rejected")).unwrap();
     for (name, statement, file) in

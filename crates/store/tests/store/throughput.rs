@@ -1,4 +1,4 @@
-//! How fast bulk enrolment is: `cargo test -p tyto-store throughput -- --ignored --nocapture`.
+//! How fast bulk enrolment is: `cargo test -p tyto-store throughput -- --nocapture`.
 
 use crate::support::{
     GALLERY, block_id, change, committed, manifest, mutation, new_gallery, noise, provision,
@@ -7,7 +7,6 @@ use std::time::Instant;
 use tyto_store::Store;
 
 #[tokio::test]
-#[ignore = "a measurement, not a check"]
 async fn bulk_enrolment_and_loading() {
     const BLOCKS: u64 = 24;
     let dir = tempfile::tempdir().unwrap();
