@@ -16,6 +16,9 @@ use tyto_api::proto::matching::v1 as matching;
 
 type Tamper<T> = Box<dyn Fn(&mut T) + Send + Sync>;
 
+/// Makes a stream of an answer's messages.
+type Pace<T> = Box<dyn Fn(Vec<T>) -> Answers<T> + Send + Sync>;
+
 /// What the proxy alters, as plain functions on the messages that pass.
 #[derive(Default)]
 pub struct Fault {
@@ -25,6 +28,8 @@ pub struct Fault {
     pub verify_request: Option<Tamper<matching::VerifyRequest>>,
     /// All messages of the answer to an identification.
     pub identify_response: Option<Tamper<Vec<matching::IdentifyResponse>>>,
+    /// How the answer to an identification is sent; all at once without.
+    pub identify_pace: Option<Pace<matching::IdentifyResponse>>,
     /// An identification on its way in.
     pub identify_request: Option<Tamper<matching::IdentifyRequest>>,
     /// All messages of the answer to a synchronisation.
@@ -99,7 +104,8 @@ impl Proxy {
     }
 }
 
-type Answers<T> = futures_util::stream::BoxStream<'static, Result<T, Status>>;
+/// A streamed answer.
+pub type Answers<T> = futures_util::stream::BoxStream<'static, Result<T, Status>>;
 
 /// Reads a stream to its end.
 async fn collect<T>(mut stream: Streaming<T>) -> Result<Vec<T>, Status> {
@@ -270,6 +276,9 @@ impl MatchingService for Proxy {
         let answers = self.matching.clone().identify(request).await?.into_inner();
         let mut answers = collect(answers).await?;
         self.tamper(|fault| fault.identify_response.as_ref(), &mut answers);
-        Ok(replay(answers))
+        Ok(match &self.fault.lock().unwrap_or_else(PoisonError::into_inner).identify_pace {
+            Some(pace) => Response::new(pace(answers)),
+            None => replay(answers),
+        })
     }
 }

@@ -31,8 +31,8 @@
 //! | provisioning | the rest of the upload, after asking how far it came; then the same commit |
 //! | enrolment, removal | the identical request (the server acknowledges a repetition of its latest mutation); if others went on in between, the records show whether it arrived; else the same deltas on the newer record |
 //! | ticket upload | the same ticket |
-//! | probe by a ticket | the identical use, as long as nothing of its answer was decrypted (the server replays the stored answer); else a new probe |
-//! | probe as a whole query | a new query under new secrets: two answers to one query are never decrypted |
+//! | probe by a ticket | the identical use (the server replays the stored answer), or a new probe if the server forgot the ticket; neither once anything of its answer was decrypted |
+//! | probe as a whole query | a new query under new secrets, as long as nothing of its answer was decrypted |
 //! | probe of a device | the identical use, as above; never otherwise |
 //!
 //! An answer that fails a check is never asked for again: the error goes to the caller, and nothing to the server.

@@ -12,7 +12,7 @@ use crate::{
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tonic::Streaming;
 use tyto_api::content;
@@ -25,6 +25,8 @@ use tyto_tenant::probe::{self, DeviceUse};
 use tyto_tenant::{SubjectId, Template};
 
 const CALL: &str = "Identify";
+/// How long one identification may take, with everything that is sent again.
+const MAX_IDENTIFICATION: Duration = Duration::from_secs(600);
 
 /// A search on its way.
 struct Search {
@@ -35,6 +37,19 @@ struct Search {
     started: Instant,
     /// Set before the first decryption: from then on the request is not sent again.
     decrypting: AtomicBool,
+}
+
+/// A search that failed.
+struct Failed {
+    error: Error,
+    /// Whether anything of an answer was decrypted: then this probe is never sent in any form again.
+    decrypting: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, decrypting: false }
+    }
 }
 
 impl GalleryHandle {
@@ -50,11 +65,13 @@ impl GalleryHandle {
             let ready = self.ready_probe(x, (), options.probe_by).await?;
             let by_ticket = ready.may_be_sent_again();
             match self.search(ready, options, started).await {
-                Err(error) if may_try_anew(&error, by_ticket, attempts, max_attempts) => {
+                Err(Failed { error, decrypting: false })
+                    if may_try_anew(&error, by_ticket, attempts, max_attempts) =>
+                {
                     pause(attempts).await;
                     attempts += 1;
                 }
-                done => return done,
+                done => return done.map_err(|failed| failed.error),
             }
         }
     }
@@ -67,7 +84,7 @@ impl GalleryHandle {
         let started = Instant::now();
         let (used, pending) = self.accept(used, ())?;
         let ready = Ready { probe: ticket_message(&used), pending: Arc::new(pending), bytes_sent: 0 };
-        self.search(ready, options, started).await
+        self.search(ready, options, started).await.map_err(|failed| failed.error)
     }
 
     async fn search(
@@ -75,7 +92,7 @@ impl GalleryHandle {
         ready: Ready<probe::Identification>,
         options: IdentifyOptions,
         started: Instant,
-    ) -> Result<Identification, Error> {
+    ) -> Result<Identification, Failed> {
         let attestation = attestation::request(&self.0.shared.config)?;
         let asked = self.0.asked();
         let request = IdentifyRequest::from(Identify {
@@ -100,7 +117,10 @@ impl GalleryHandle {
                     pause(attempts).await;
                     attempts += 1;
                 }
-                done => return done,
+                done => {
+                    let decrypting = search.decrypting.load(Ordering::Relaxed);
+                    return done.map_err(|error| Failed { error, decrypting });
+                }
             }
         }
     }
@@ -115,21 +135,13 @@ impl GalleryHandle {
         let mut matching = rpc.matching.clone();
         let mut stream = rpc.answer(CALL, matching.identify(request.clone())).await?;
         let mut bytes_received = 0;
-        let basis = self.header(search, &mut stream, &mut bytes_received).await?;
+        let basis = in_time(search.started, self.header(search, &mut stream, &mut bytes_received)).await?;
         let mut answer = Answer::new(self, search, basis);
-        let (matched, attestation) = loop {
-            match next(rpc, &mut stream, &mut bytes_received).await? {
-                Some(IdentifyPart::Blocks(replies)) => answer.push(replies).await?,
-                Some(IdentifyPart::Progress { .. }) => {}
-                Some(IdentifyPart::Trailer { blocks_matched, attestation }) => {
-                    break (blocks_matched, attestation);
-                }
-                Some(IdentifyPart::Header { .. }) | None => return Err(Error::OutOfOrder { call: CALL }),
-            }
+        let read = in_time(search.started, answer.read(rpc, &mut stream, &mut bytes_received)).await;
+        let (matched, attestation) = match read {
+            Ok(trailer) => trailer,
+            Err(error) => return Err(answer.fail(error).await),
         };
-        if next(rpc, &mut stream, &mut bytes_received).await?.is_some() {
-            return Err(Error::OutOfOrder { call: CALL });
-        }
         let mut settled = answer.finish(matched).await?;
         settled.timings.sent = sent - search.started;
         settled.bytes = (search.ready.bytes_sent + size(request), bytes_received);
@@ -158,6 +170,12 @@ impl GalleryHandle {
     }
 }
 
+/// Bounds what a server that sends a little now and then can make of one identification.
+async fn in_time<T>(started: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = Error::Timeout { call: CALL, seconds: MAX_IDENTIFICATION.as_secs() };
+    tokio::time::timeout_at((started + MAX_IDENTIFICATION).into(), work).await.unwrap_or(Err(late))
+}
+
 async fn next(
     rpc: &crate::channel::Rpc,
     stream: &mut Streaming<IdentifyResponse>,
@@ -175,6 +193,8 @@ async fn next(
 /// The scores of some blocks, by their places in the manifest, with the digests of their records.
 struct Decrypted {
     blocks: Vec<(usize, BlockScores, [u8; 32])>,
+    /// Why a reply was refused when it was decrypted: the server must not learn that before its answer has ended.
+    refused: Option<tyto_tenant::Error>,
     at: Instant,
 }
 
@@ -190,6 +210,7 @@ struct Answer {
     result: Vec<u8>,
     jobs: JoinSet<Result<Decrypted, Error>>,
     decrypted: HashMap<usize, (BlockScores, [u8; 32])>,
+    refused: Option<tyto_tenant::Error>,
     first_block: Option<Instant>,
     last_block: Option<Instant>,
 }
@@ -205,8 +226,33 @@ impl Answer {
             result: Vec::new(),
             jobs: JoinSet::new(),
             decrypted: HashMap::new(),
+            refused: None,
             first_block: None,
             last_block: None,
+        }
+    }
+
+    /// Reads to the end of the stream, whatever decryption says: a server that saw the stream end at a block would
+    /// learn which of its blocks were accepted. Only what it knows itself ends the reading early.
+    async fn read(
+        &mut self,
+        rpc: &crate::channel::Rpc,
+        stream: &mut Streaming<IdentifyResponse>,
+        bytes_received: &mut u64,
+    ) -> Result<(u64, Option<Attestation>), Error> {
+        let trailer = loop {
+            match next(rpc, stream, bytes_received).await? {
+                Some(IdentifyPart::Blocks(replies)) => self.push(replies).await?,
+                Some(IdentifyPart::Progress { .. }) => {}
+                Some(IdentifyPart::Trailer { blocks_matched, attestation }) => {
+                    break (blocks_matched, attestation);
+                }
+                Some(IdentifyPart::Header { .. }) | None => return Err(Error::OutOfOrder { call: CALL }),
+            }
+        };
+        match next(rpc, stream, bytes_received).await? {
+            Some(_) => Err(Error::OutOfOrder { call: CALL }),
+            None => Ok(trailer),
         }
     }
 
@@ -239,11 +285,31 @@ impl Answer {
     }
 
     fn take(&mut self, decrypted: Decrypted) {
+        if let Some(refused) = decrypted.refused {
+            // A spent query only follows from the refusal of another block, which may come in later.
+            let is_cause = !matches!(refused, tyto_tenant::Error::QuerySpent);
+            if self.refused.is_none() || is_cause {
+                self.refused = Some(refused);
+            }
+        }
         let at = decrypted.at;
         self.first_block = Some(self.first_block.map_or(at, |first| first.min(at)));
         self.last_block = Some(self.last_block.map_or(at, |last| last.max(at)));
         let blocks = decrypted.blocks.into_iter();
         self.decrypted.extend(blocks.map(|(position, scores, digest)| (position, (scores, digest))));
+    }
+
+    /// What to report of an answer that broke off: a refusal of what came before wins over what the transport says.
+    async fn fail(mut self, error: Error) -> Error {
+        let mut first = None;
+        while let Some(done) = self.jobs.join_next().await {
+            match done {
+                Ok(Ok(decrypted)) => self.take(decrypted),
+                Ok(Err(refused)) => first = first.or(Some(refused)),
+                Err(_) => {}
+            }
+        }
+        if error.is_refusal() { error } else { self.refused.map(Error::Tenant).or(first).unwrap_or(error) }
     }
 
     /// Waits for the last block; refuses an answer that leaves one out.
@@ -256,6 +322,9 @@ impl Answer {
         }
         while let Some(done) = self.jobs.join_next().await {
             self.take(done??);
+        }
+        if let Some(refused) = self.refused {
+            return Err(refused.into());
         }
         let (started, now) = (self.search.started, Instant::now());
         let timings = Timings {
@@ -293,14 +362,22 @@ fn decrypt(
 ) -> Result<Decrypted, Error> {
     let (gallery, layout) = (&inner.gallery, inner.gallery.layout());
     let mut blocks = Vec::with_capacity(batch.len());
+    let mut refused = None;
     for (position, reply) in batch {
         let readable = basis.readable(inner, position, reply.sealed_record.as_ref())?;
         let claimed = readable.view.claim_block(layout, reply.block, reply.version, &reply.coefficients)?;
-        let scores = pending.decrypt(gallery, claimed)?;
-        let scores = BlockScores::new(reply.block, layout.slots(), &scores);
-        blocks.push((position, scores, readable.record_digest));
+        if refused.is_some() {
+            continue;
+        }
+        match pending.decrypt(gallery, claimed) {
+            Ok(scores) => {
+                let scores = BlockScores::new(reply.block, layout.slots(), &scores);
+                blocks.push((position, scores, readable.record_digest));
+            }
+            Err(error) => refused = Some(error),
+        }
     }
-    Ok(Decrypted { blocks, at: Instant::now() })
+    Ok(Decrypted { blocks, refused, at: Instant::now() })
 }
 
 /// An answer of which every block was checked and decrypted.
