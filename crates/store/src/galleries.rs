@@ -10,7 +10,7 @@ use crate::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use std::sync::LazyLock;
-use tyto_scheme::{GalleryId, GalleryParameters, KeyId};
+use tyto_scheme::{GalleryId, GalleryParameters, KeyId, UploadId};
 
 /// What a write needs to know of its gallery.
 pub(crate) struct GalleryHead {
@@ -188,8 +188,10 @@ impl Store {
         tx.commit().await?;
         self.scrub(true).await;
         self.inner.blobs.discard(&objects).await;
-        for upload in uploads {
-            self.discard_partial(tyto_scheme::UploadId::from_slice(&upload).ok()).await;
+        for upload in uploads.iter().filter_map(|id| UploadId::from_slice(id).ok()) {
+            // An append that found the row before it was deleted makes the file again; after the lock none does.
+            let _guard = self.lock_upload(upload).await;
+            self.discard_partial(upload).await;
         }
         Ok(())
     }

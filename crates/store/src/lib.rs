@@ -40,13 +40,12 @@ pub use types::*;
 
 use blobs::Blobs;
 use database::Database;
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tyto_scheme::query::MAX_TICKET_BYTES;
 use tyto_scheme::segment::MAX_SEGMENT_BYTES;
 
 /// Most bytes of one upload.
@@ -67,19 +66,33 @@ pub const MAX_MANIFEST_BYTES: usize = 2 << 20;
 pub const MAX_DESCRIPTOR_BYTES: usize = 16 << 10;
 /// Most tickets of one gallery that are not used yet.
 pub const MAX_OPEN_TICKETS: u64 = 4096;
-/// Most bytes of a ticket's answer.
-pub const MAX_ANSWER_BYTES: usize = MAX_TICKET_BYTES;
+/// Most bytes of a ticket's answer that is kept.
+pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Most slots in one call of [`Store::deltas`].
 pub const MAX_DELTAS_PER_CALL: usize = 256;
 /// Most templates in one page of [`Store::list_templates`].
 pub const MAX_TEMPLATES_PER_PAGE: u32 = 10_000;
-/// An upload that got no bytes for so long is deleted when the store is next opened.
-pub const STALE_UPLOAD_MS: u64 = 24 * 3600 * 1000;
+/// An upload that was neither begun nor continued for so long is deleted by [`Store::abandon_idle_uploads`], and when
+/// the store is opened.
+pub const STALE_UPLOAD_MS: u64 = 3600 * 1000;
 /// How long an answer is kept for identical retries, if its ticket does not expire before.
-pub const ANSWER_KEPT_MS: u64 = 3600 * 1000;
+pub const ANSWER_KEPT_MS: u64 = 600 * 1000;
 /// How long after its expiry a ticket's used mark stays. Until then its id is refused; a backend that keeps a
 /// ticket's secrets longer than this after the ticket expired has a fault of its own to find.
 pub const USED_MARK_KEPT_MS: u64 = 400 * 24 * 3600 * 1000;
+
+/// What whoever opens a store can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most bytes of tickets and their answers that are kept for one gallery.
+    pub ticket_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ticket_bytes: 1 << 30 }
+    }
+}
 
 /// Handle of an open data directory. Clones share it; the directory is free for others when the last one is gone.
 #[derive(Clone)]
@@ -88,6 +101,7 @@ pub struct Store {
 }
 
 struct Inner {
+    options: Options,
     database: Database,
     blobs: Blobs,
     uploads: PathBuf,
@@ -101,24 +115,36 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens a data directory, or creates it with access for this user alone. Takes the directory's lock, brings the
+    /// Opens a data directory, or creates it; either way it is for this user alone afterwards. Takes the directory's lock, brings the
     /// schema up to date, and deletes what a crash left: objects that no row names, tickets past their expiry,
-    /// uploads that stopped more than a day ago.
+    /// uploads that stopped more than [`STALE_UPLOAD_MS`] ago.
     ///
     /// # Errors
     /// [`Error::Locked`] if another process (or another `Store`) has it open.
     pub async fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_with(dir, Options::default()).await
+    }
+
+    /// The same with other than the default options.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(dir: &Path, options: Options) -> Result<Self, Error> {
         let root = dir.to_owned();
         let lock = blocking(move || {
             for folder in ["", "uploads", "objects", "objects/segments", "objects/tickets", "objects/answers"]
             {
                 create_dir(&root.join(folder))?;
             }
-            take_lock(&root)
+            let lock = take_lock(&root)?;
+            // SQLite gives its log the mode of its database.
+            private_file(&root.join("tyto.sqlite"))?;
+            Ok(lock)
         })
         .await?;
         let locks = || std::array::from_fn(|_| Arc::new(Mutex::new(())));
         let inner = Inner {
+            options,
             database: Database::open(dir).await?,
             blobs: Blobs::open(&dir.join("objects"))?,
             uploads: dir.join("uploads"),
@@ -156,10 +182,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Creates a directory with mode 0700, and makes its name durable.
+/// Creates a directory with mode 0700, and makes its name durable. One that is there already and open to others is
+/// closed to them.
 fn create_dir(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
-        return Ok(());
+        return close_to_others(path, 0o700);
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::io("create", path, e))?;
     path.parent().map_or(Ok(()), sync_dir)
@@ -170,9 +197,27 @@ fn sync_dir(path: &Path) -> Result<(), Error> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", path, e))
 }
 
+/// Takes the rights of group and others away.
+fn close_to_others(path: &Path, mode: u32) -> Result<(), Error> {
+    let found = fs::metadata(path).map_err(|e| Error::io("inspect", path, e))?.permissions().mode();
+    if found & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), mode = format!("{:o}", found & 0o777), "closing to other users");
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| Error::io("close", path, e))?;
+    }
+    Ok(())
+}
+
+/// Makes an empty file with mode 0600 unless there is one, which is closed to others.
+fn private_file(path: &Path) -> Result<File, Error> {
+    let open = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let file = open.map_err(|e| Error::io("create", path, e))?;
+    close_to_others(path, 0o600)?;
+    Ok(file)
+}
+
 fn take_lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
-    let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+    let file = private_file(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Locked { dir: dir.to_owned() }),

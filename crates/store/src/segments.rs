@@ -103,7 +103,7 @@ impl Store {
         self.inner.blobs.put_durable(&path, commit.upload.bytes.clone()).await?;
         let outcome = self.commit_rows(&commit, digest, &path).await;
         match &outcome {
-            Ok(Outcome::Committed { .. }) => self.discard_partial(Some(upload)).await,
+            Ok(Outcome::Committed { .. }) => self.discard_partial(upload).await,
             // An error of the database leaves unknown whether the commit took effect: the blob stays for the sweep.
             Ok(Outcome::Repeated { .. }) | Err(Error::Sql(_)) => {}
             Ok(Outcome::Conflict { .. }) | Err(_) => self.inner.blobs.discard(&[path]).await,

@@ -1,11 +1,10 @@
 //! What a crash leaves behind, deleted when the store is opened and nobody else can be using it.
 
 use crate::blobs::Folder;
-use crate::{Error, STALE_UPLOAD_MS, Store, blocking, uploads};
+use crate::{Error, Store, blocking, uploads};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Store {
     /// Deletes expired tickets, objects that no row names, and uploads without rows or without progress.
@@ -41,7 +40,7 @@ impl Store {
             sqlx::query_scalar("SELECT upload_id FROM uploads").fetch_all(&mut *tx).await?;
         let mut known = HashSet::new();
         for id in ids.iter().filter_map(|id| tyto_scheme::UploadId::from_slice(id).ok()) {
-            if is_stale(&self.partial_path(id), now_ms) {
+            if uploads::is_stale(&self.partial_path(id), now_ms) {
                 uploads::delete_row(&mut tx, id).await?;
             } else {
                 known.insert(id.to_string());
@@ -52,15 +51,6 @@ impl Store {
         blocking(move || remove_unknown(&folder, &known)).await?;
         Ok(())
     }
-}
-
-/// Whether the file got no bytes for too long; without a file there is nothing to keep the upload for.
-fn is_stale(path: &Path, now_ms: u64) -> bool {
-    let now = UNIX_EPOCH + Duration::from_millis(now_ms);
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.map_or(true, |modified: SystemTime| {
-        now.duration_since(modified).is_ok_and(|age| age > Duration::from_millis(STALE_UPLOAD_MS))
-    })
 }
 
 /// Deletes the files of a folder whose names are not known, staging files of interrupted puts among them.

@@ -101,10 +101,10 @@ impl Store {
             let same = ticket.facts == facts && ticket.digest == digest && ticket.state == TicketState::Open;
             return if same { Ok(Created::AlreadyThere) } else { Err(Error::TicketExists(id)) };
         }
-        check_room(&mut tx, new.gallery).await?;
+        let size = bytes.len() as u64;
+        self.check_room(&mut tx, new.gallery, size).await?;
         drop(tx);
         let path = Blobs::path(Folder::Tickets, id);
-        let size = bytes.len() as i64;
         self.inner.blobs.put_relaxed(&path, bytes).await?;
         let inserted = self.insert_ticket(new, size, digest, &path).await;
         if matches!(&inserted, Err(error) if !matches!(error, Error::Sql(_))) {
@@ -116,7 +116,7 @@ impl Store {
     async fn insert_ticket(
         &self,
         new: NewTicket,
-        bytes: i64,
+        bytes: u64,
         digest: Digest,
         path: &str,
     ) -> Result<(), Error> {
@@ -124,13 +124,13 @@ impl Store {
              forget_ms, state, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0, ?8)";
         let mut tx = self.inner.database.write().await?;
         GalleryHead::find(&mut tx, new.gallery).await?;
-        check_room(&mut tx, new.gallery).await?;
+        self.check_room(&mut tx, new.gallery, bytes).await?;
         sqlx::query(SQL)
             .bind(new.ticket.0.as_slice())
             .bind(new.gallery.0.as_slice())
             .bind(new.key.0.as_slice())
             .bind(new.kind as i64)
-            .bind(bytes)
+            .bind(signed(bytes))
             .bind(digest.as_slice())
             .bind(signed(new.expires_ms))
             .bind(path)
@@ -138,6 +138,39 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Checks that a gallery has room for a ticket of so many bytes: for a caller that has not received them yet. A
+    /// ticket that is there already needs none.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] names the limit.
+    pub async fn check_ticket_room(
+        &self,
+        new: TicketId,
+        gallery: GalleryId,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        let mut tx = self.inner.database.read().await?;
+        if TicketRow::find(&mut tx, new).await?.is_some() {
+            return Ok(());
+        }
+        self.check_room(&mut tx, gallery, bytes).await
+    }
+
+    /// Checks that the gallery has room for another ticket.
+    async fn check_room(
+        &self,
+        connection: &mut SqliteConnection,
+        gallery: GalleryId,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        const SQL: &str = "SELECT count(*) FROM tickets WHERE gallery_id = ? AND path IS NOT NULL";
+        let query = sqlx::query_scalar(SQL).bind(gallery.0.as_slice());
+        let kept: i64 = query.fetch_one(&mut *connection).await?;
+        Error::check_limit("open tickets of a gallery", kept as u64 + 1, MAX_OPEN_TICKETS)?;
+        let found = kept_bytes(connection, gallery).await? + bytes;
+        Error::check_limit("bytes of a gallery's tickets and answers", found, self.inner.options.ticket_bytes)
     }
 
     /// A ticket's facts and state.
@@ -170,10 +203,12 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownTicket`].
     pub async fn begin_use(&self, ticket: TicketId, request_digest: Digest) -> Result<UseOutcome, Error> {
-        const SQL: &str =
-            "UPDATE tickets SET state = 1, request_digest = ? WHERE ticket_id = ? AND state = 0";
+        const SQL: &str = "UPDATE tickets SET state = 1, request_digest = ? \
+             WHERE ticket_id = ? AND state = 0 AND expires_ms > ?";
         let mut tx = self.inner.database.write().await?;
         let mark = sqlx::query(SQL).bind(request_digest.as_slice()).bind(ticket.0.as_slice());
+        // The sweep comes minutes after the expiry.
+        let mark = mark.bind(signed(now_ms()));
         if mark.execute(&mut *tx).await?.rows_affected() == 1 {
             tx.commit().await?;
             return Ok(UseOutcome::Fresh);
@@ -197,14 +232,14 @@ impl Store {
     }
 
     /// Keeps the answer to a use that was begun for identical retries, for [`ANSWER_KEPT_MS`] or until the ticket
-    /// expires; the ticket's bytes are deleted. Only the first answer is kept.
+    /// expires; the ticket's bytes are deleted. Only the first answer is kept. An answer for which the gallery has no
+    /// room is not kept, as after [`Store::finish_use_without_answer`].
     ///
     /// # Errors
     /// [`Error::TicketNotBegun`], [`Error::UnknownTicket`], [`Error::Limit`].
     pub async fn finish_use(&self, ticket: TicketId, answer: Bytes) -> Result<(), Error> {
         const SQL: &str = "UPDATE tickets SET state = 2, path = NULL, answer_digest = ?, answer_path = ?, answer = ?, \
-             forget_ms = min(expires_ms, ?) \
-             WHERE ticket_id = ? AND state = 1 AND path IS NOT NULL";
+             forget_ms = min(expires_ms, ?), bytes = ? WHERE ticket_id = ? AND state = 1 AND path IS NOT NULL";
         Error::check_limit("answer bytes", answer.len() as u64, MAX_ANSWER_BYTES as u64)?;
         let _guard = self.lock_ticket(ticket).await;
         let mut tx = self.inner.database.read().await?;
@@ -214,6 +249,12 @@ impl Store {
             TicketState::Open | TicketState::Expired => return Err(Error::TicketNotBegun(ticket)),
             TicketState::Done => return Ok(()),
             TicketState::Begun => {}
+        }
+        let mut tx = self.inner.database.read().await?;
+        let others = kept_bytes(&mut tx, row.ticket.facts.gallery).await?.saturating_sub(row.ticket.bytes);
+        drop(tx);
+        if others + answer.len() as u64 > self.inner.options.ticket_bytes {
+            return self.forget_used(ticket, row.path).await;
         }
         let data = answer.clone();
         let digest = blocking(move || Ok(sha3_256(&data))).await?;
@@ -226,11 +267,40 @@ impl Store {
         let mut tx = self.inner.database.write().await?;
         let query = sqlx::query(SQL).bind(digest.as_slice()).bind(answer_path.as_deref());
         let query = query.bind(inline.then_some(answer.as_ref()));
-        let query = query.bind(signed(now_ms() + ANSWER_KEPT_MS)).bind(ticket.0.as_slice());
+        let query = query.bind(signed(now_ms() + ANSWER_KEPT_MS)).bind(answer.len() as i64);
+        let query = query.bind(ticket.0.as_slice());
         let kept = query.execute(&mut *tx).await?.rows_affected() == 1;
         tx.commit().await?;
         let discard = if kept { row.path } else { answer_path };
         self.inner.blobs.discard(discard.as_slice()).await;
+        Ok(())
+    }
+
+    /// Ends a use that was begun and has no answer that can be kept: the ticket's bytes are deleted, and an identical
+    /// retry finds [`UseOutcome::Spent`].
+    ///
+    /// # Errors
+    /// [`Error::TicketNotBegun`], [`Error::UnknownTicket`].
+    pub async fn finish_use_without_answer(&self, ticket: TicketId) -> Result<(), Error> {
+        let _guard = self.lock_ticket(ticket).await;
+        let mut tx = self.inner.database.read().await?;
+        let row = TicketRow::find(&mut tx, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
+        drop(tx);
+        match row.ticket.state {
+            TicketState::Open | TicketState::Expired => Err(Error::TicketNotBegun(ticket)),
+            TicketState::Done => Ok(()),
+            TicketState::Begun => self.forget_used(ticket, row.path).await,
+        }
+    }
+
+    /// Deletes the bytes of a ticket whose use was begun.
+    async fn forget_used(&self, ticket: TicketId, path: Option<String>) -> Result<(), Error> {
+        const SQL: &str =
+            "UPDATE tickets SET path = NULL, forget_ms = NULL WHERE ticket_id = ? AND state = 1";
+        let mut tx = self.inner.database.write().await?;
+        sqlx::query(SQL).bind(ticket.0.as_slice()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.inner.blobs.discard(path.as_slice()).await;
         Ok(())
     }
 
@@ -257,11 +327,12 @@ impl Store {
     }
 }
 
-/// Checks that the gallery has room for another ticket.
-async fn check_room(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<(), Error> {
-    const SQL: &str = "SELECT count(*) FROM tickets WHERE gallery_id = ? AND path IS NOT NULL";
+/// Bytes of the tickets and answers that are kept for a gallery.
+async fn kept_bytes(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<u64, Error> {
+    const SQL: &str =
+        "SELECT coalesce(sum(bytes), 0) FROM tickets WHERE gallery_id = ? AND forget_ms IS NOT NULL";
     let kept: i64 = sqlx::query_scalar(SQL).bind(gallery.0.as_slice()).fetch_one(connection).await?;
-    Error::check_limit("open tickets of a gallery", kept as u64 + 1, MAX_OPEN_TICKETS)
+    Ok(kept as u64)
 }
 
 /// Which tickets are forgotten.

@@ -281,7 +281,7 @@ pub struct NewTicket {
 pub struct Ticket {
     /// The facts given when it was put.
     pub facts: NewTicket,
-    /// Bytes of it.
+    /// Bytes of it, or of its answer once that is what is kept.
     pub bytes: u64,
     /// SHA3-256 of it.
     pub digest: Digest,

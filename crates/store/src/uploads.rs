@@ -5,7 +5,8 @@ use crate::database::{array, number, signed};
 use crate::galleries::GalleryHead;
 use crate::segments::SegmentRow;
 use crate::{
-    Digest, Error, MAX_OPEN_UPLOADS, MAX_UPLOAD_BYTES, Object, Store, UploadStatus, VerifiedUpload, blocking,
+    Digest, Error, MAX_OPEN_UPLOADS, MAX_UPLOAD_BYTES, Object, STALE_UPLOAD_MS, Store, UploadStatus,
+    VerifiedUpload, blocking,
 };
 use bytes::Bytes;
 use sqlx::SqliteConnection;
@@ -13,6 +14,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tyto_scheme::{GalleryId, UploadId};
 
 /// The row of an upload.
@@ -75,6 +77,8 @@ impl Store {
         }
         if let Some(row) = UploadRow::find(&mut tx, upload).await? {
             check(row.gallery, row.total_bytes, row.digest)?;
+            // Whoever continues an upload finds it as long as one who begins.
+            touch(&self.partial_path(upload))?;
             return self.partial_status(upload, total_bytes);
         }
         let open: i64 = sqlx::query_scalar("SELECT count(*) FROM uploads WHERE gallery = ?")
@@ -84,6 +88,7 @@ impl Store {
         Error::check_limit("open uploads of a gallery", open as u64 + 1, MAX_OPEN_UPLOADS)?;
         // A file of this name can only be left over from an upload whose row is gone.
         remove_file(&self.partial_path(upload))?;
+        touch(&self.partial_path(upload))?;
         let insert =
             sqlx::query("INSERT INTO uploads (upload_id, gallery, total_bytes, digest) VALUES (?, ?, ?, ?)");
         let insert = insert.bind(upload.0.as_slice()).bind(head.row).bind(signed(total_bytes));
@@ -168,6 +173,7 @@ impl Store {
             let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
             if sha3_256(&bytes) != row.digest {
                 remove_file(&path)?;
+                touch(&path)?;
                 return Err(Error::UploadDigest(upload));
             }
             Ok(VerifiedUpload { gallery, upload, digest: row.digest, bytes: bytes.into() })
@@ -178,15 +184,42 @@ impl Store {
     /// Gives up an upload that is not committed; that there is none is no error.
     pub async fn abandon_upload(&self, upload: UploadId) -> Result<(), Error> {
         let _guard = self.lock_upload(upload).await;
+        self.forget_upload(upload).await
+    }
+
+    /// Gives up the uploads that were neither begun nor continued for [`STALE_UPLOAD_MS`] before `now_ms`; returns how
+    /// many. An upload that a call is continuing is not touched.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] and [`Error::File`].
+    pub async fn abandon_idle_uploads(&self, now_ms: u64) -> Result<u64, Error> {
+        let mut tx = self.inner.database.read().await?;
+        let ids: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT upload_id FROM uploads").fetch_all(&mut *tx).await?;
+        drop(tx);
+        let mut abandoned = 0;
+        for upload in ids.iter().filter_map(|id| UploadId::from_slice(id).ok()) {
+            // Looked at under the lock: who got it first has changed the file's time, or finds no upload any more.
+            let _guard = self.lock_upload(upload).await;
+            if is_stale(&self.partial_path(upload), now_ms) {
+                self.forget_upload(upload).await?;
+                abandoned += 1;
+            }
+        }
+        Ok(abandoned)
+    }
+
+    /// Deletes an upload's row and file; the caller holds its lock.
+    async fn forget_upload(&self, upload: UploadId) -> Result<(), Error> {
         let mut tx = self.inner.database.write().await?;
         delete_row(&mut tx, upload).await?;
         tx.commit().await?;
         remove_file(&self.partial_path(upload))
     }
 
-    /// Deletes the file of an upload that has no row any more; the sweep does it if this fails.
-    pub(crate) async fn discard_partial(&self, upload: Option<UploadId>) {
-        let Some(upload) = upload else { return };
+    /// Deletes the file of an upload that has no row any more; the sweep does it if this fails. The caller
+    /// holds the upload's lock.
+    pub(crate) async fn discard_partial(&self, upload: UploadId) {
         let path = self.partial_path(upload);
         if let Err(error) = blocking(move || remove_file(&path)).await {
             tracing::warn!(%upload, %error, "a partial upload could not be deleted; it is swept at the next start");
@@ -208,6 +241,22 @@ fn file_len(path: &Path) -> Result<u64, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(Error::io("inspect", path, error)),
     }
+}
+
+/// Makes the file if there is none, and notes that the upload is in use now.
+fn touch(path: &Path) -> Result<(), Error> {
+    let open = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let touched = open.and_then(|file| file.set_modified(SystemTime::now()));
+    touched.map_err(|e| Error::io("open", path, e))
+}
+
+/// Whether nobody used the upload of this file for too long; without a file there is nothing to keep.
+pub(crate) fn is_stale(path: &Path, now_ms: u64) -> bool {
+    let now = UNIX_EPOCH + Duration::from_millis(now_ms);
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.map_or(true, |modified: SystemTime| {
+        now.duration_since(modified).is_ok_and(|age| age > Duration::from_millis(STALE_UPLOAD_MS))
+    })
 }
 
 /// Removes a file; that there is none is no error.

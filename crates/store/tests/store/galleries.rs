@@ -103,3 +103,24 @@ async fn orphans_are_swept_and_what_is_named_stays() {
     let _store = reopen(&dir, store).await;
     assert_eq!(files(dir.path()), kept);
 }
+
+#[tokio::test]
+async fn a_directory_that_others_can_read_is_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, store) = gallery_of_two_blocks().await;
+    let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+    let files = ["tyto.sqlite", "tyto.sqlite-wal", "tyto.sqlite-shm", "lock"];
+    for file in files {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+    for (name, open) in [("", 0o755), ("objects", 0o777), ("tyto.sqlite", 0o644), ("lock", 0o644)] {
+        std::fs::set_permissions(dir.path().join(name), std::fs::Permissions::from_mode(open)).unwrap();
+    }
+    let _store = reopen(&dir, store).await;
+    for folder in ["", "objects", "objects/segments", "uploads"] {
+        assert_eq!(mode(folder), 0o700, "{folder}");
+    }
+    for file in files {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+}

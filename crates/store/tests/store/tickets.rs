@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tyto_scheme::TicketId;
 use tyto_scheme::query::Kind;
 use tyto_store::{
-    ANSWER_KEPT_MS, Created, Error, NewTicket, Object, Store, TicketState, USED_MARK_KEPT_MS, UseOutcome,
+    ANSWER_KEPT_MS, Created, Error, MAX_ANSWER_BYTES, NewTicket, Object, Options, Store, TicketState,
+    USED_MARK_KEPT_MS, UseOutcome,
 };
 
 /// Far enough in the future for a store that looks at the clock when it opens.
@@ -146,4 +147,46 @@ async fn the_marks_outlive_their_gallery() {
     assert_eq!(store.begin_use(open, [1; 32]).await.unwrap(), UseOutcome::Expired);
     assert_eq!(store.begin_use(used, [1; 32]).await.unwrap(), UseOutcome::Spent);
     assert!(matches!(store.put_ticket(ticket(0), content(0)).await, Err(Error::UnknownGallery(_))));
+}
+
+#[tokio::test]
+async fn bytes_of_tickets_and_answers_are_bounded_together() {
+    let (dir, store) = gallery_of_two_blocks().await;
+    store.close().await;
+    drop(store);
+    let store = Store::open_with(dir.path(), Options { ticket_bytes: 25_000 }).await.unwrap();
+    let (first, second) = (put(&store, 0).await, put(&store, 1).await);
+    let full = store.put_ticket(ticket(2), content(2)).await;
+    assert!(matches!(full, Err(Error::Limit { found: 30_000, max: 25_000, .. })));
+    let early = store.check_ticket_room(ticket(2).ticket, GALLERY, 10_000).await;
+    assert!(matches!(early, Err(Error::Limit { found: 30_000, max: 25_000, .. })));
+    store.check_ticket_room(first, GALLERY, 10_000).await.unwrap();
+    assert_eq!(store.put_ticket(ticket(0), content(0)).await.unwrap(), Created::AlreadyThere);
+
+    // An answer takes the place of its ticket.
+    assert_eq!(store.begin_use(first, [1; 32]).await.unwrap(), UseOutcome::Fresh);
+    store.finish_use(first, noise(0, 100).into()).await.unwrap();
+    let third = put(&store, 2).await;
+    // One that has no room is not kept, and neither is its ticket.
+    assert_eq!(store.begin_use(second, [1; 32]).await.unwrap(), UseOutcome::Fresh);
+    store.finish_use(second, noise(0, 20_000).into()).await.unwrap();
+    assert_eq!(store.begin_use(second, [1; 32]).await.unwrap(), UseOutcome::Spent);
+    assert_eq!(store.begin_use(third, [1; 32]).await.unwrap(), UseOutcome::Fresh);
+    store.finish_use_without_answer(third).await.unwrap();
+    assert_eq!(store.begin_use(third, [1; 32]).await.unwrap(), UseOutcome::Spent);
+    assert_eq!((count(dir.path(), "objects/tickets"), count(dir.path(), "objects/answers")), (0, 0));
+    put(&store, 3).await;
+    put(&store, 4).await;
+    let large = store.finish_use(third, vec![0; MAX_ANSWER_BYTES + 1].into()).await;
+    assert!(matches!(large, Err(Error::Limit { .. })));
+}
+
+#[tokio::test]
+async fn an_expired_ticket_is_refused_before_it_is_swept() {
+    let (dir, store) = gallery_of_two_blocks().await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let past = NewTicket { expires_ms: now - 1, ..ticket(0) };
+    store.put_ticket(past, content(0)).await.unwrap();
+    assert_eq!(store.begin_use(past.ticket, [1; 32]).await.unwrap(), UseOutcome::Expired);
+    assert_eq!(count(dir.path(), "objects/tickets"), 1);
 }

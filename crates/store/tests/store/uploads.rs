@@ -155,3 +155,35 @@ async fn uploads_without_progress_are_swept_and_their_number_is_limited() {
     assert!(!old.exists());
     assert_eq!(store.upload_status(GALLERY, UploadId([102; 16])).await.unwrap().received_bytes, 1);
 }
+
+#[tokio::test]
+async fn idle_uploads_make_room_while_the_store_is_open_and_live_ones_stay() {
+    let (dir, store) = gallery_of_two_blocks().await;
+    let age = |upload: UploadId| {
+        let path = dir.path().join("uploads").join(upload.to_string());
+        let past = SystemTime::now() - Duration::from_mins(61);
+        File::options().append(true).open(path).unwrap().set_modified(past).unwrap();
+    };
+    for number in 0..64_u8 {
+        // Every other one has no byte yet.
+        let upload = UploadId([100 + number; 16]);
+        store.begin_upload(GALLERY, upload, 10, [0; 32]).await.unwrap();
+        if number % 2 == 0 {
+            store.append_upload(upload, 0, vec![1].into()).await.unwrap();
+        }
+    }
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    assert_eq!(store.abandon_idle_uploads(now()).await.unwrap(), 0, "all were just begun");
+    assert!(matches!(begin(&store).await, Err(Error::Limit { max: 64, .. })));
+    for number in 0..4 {
+        age(UploadId([100 + number; 16]));
+    }
+    // Continued, by another stream or by the same one.
+    store.begin_upload(GALLERY, UploadId([100; 16]), 10, [0; 32]).await.unwrap();
+    store.append_upload(UploadId([101; 16]), 0, vec![1].into()).await.unwrap();
+    assert_eq!(store.abandon_idle_uploads(now()).await.unwrap(), 2);
+    begin(&store).await.unwrap();
+    assert_eq!(files(dir.path()).iter().filter(|file| file.starts_with("uploads")).count(), 63);
+    let gone = store.append_upload(UploadId([102; 16]), 1, vec![1].into()).await;
+    assert!(matches!(gone, Err(Error::UnknownUpload(_))));
+}
