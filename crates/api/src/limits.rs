@@ -1,4 +1,6 @@
-//! The limits of the interface. They are checked before memory is reserved for what they limit.
+//! The limits of the interface. A message is received and decoded whole, which takes memory for up to
+//! [`MAX_MESSAGE_BYTES`] and what they decode to; the other limits are checked on the decoded message, before anything
+//! is made of it.
 
 /// Most bytes of one gRPC message, in either direction.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -8,6 +10,8 @@ pub const MAX_CHUNK_BYTES: usize = 1 << 20;
 pub const MAX_DESCRIPTOR_BYTES: usize = 16 << 10;
 /// Most bytes of a sealed manifest.
 pub const MAX_MANIFEST_BYTES: usize = 2 << 20;
+/// Most bytes of the sealed manifest of a gallery that is created, which lists no blocks.
+pub const MAX_FIRST_MANIFEST_BYTES: usize = 4 << 10;
 /// Most bytes of a sealed block record.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Most bytes of a sealed slot-map entry.

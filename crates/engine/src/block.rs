@@ -152,6 +152,11 @@ impl Block {
         self.directory[start..].iter().take_while(move |&&(other, _)| other == subject).map(|&(_, slot)| slot)
     }
 
+    /// Bytes of memory that the polynomials of any block of a layout take: nearly all of [`Block::resident_bytes`].
+    pub fn packed_bytes(layout: &Layout) -> usize {
+        layout.polynomials_bytes()
+    }
+
     /// Bytes of memory that the block takes, its record included.
     pub fn resident_bytes(&self) -> usize {
         self.packed.bytes() + size_of_val(&*self.directory) + self.state.record.len() + size_of::<Self>()

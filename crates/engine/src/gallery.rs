@@ -140,11 +140,11 @@ impl Gallery {
         current.ordinals.get(&id).map(|&ordinal| current.snapshot.blocks()[ordinal as usize].clone())
     }
 
-    /// Bytes of memory that the current version takes.
+    /// Bytes of memory that the current version takes, its manifest included.
     pub fn resident_bytes(&self) -> usize {
         let current = self.read();
         let blocks: usize = current.snapshot.blocks().iter().map(|block| block.resident_bytes()).sum();
-        blocks + current.subjects.resident_bytes()
+        blocks + current.subjects.resident_bytes() + current.snapshot.sealed_manifest().len()
     }
 
     /// Checks a change and computes the blocks that it makes. Takes CPU time; nothing is visible afterwards.

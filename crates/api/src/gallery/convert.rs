@@ -9,8 +9,8 @@ use crate::Error;
 use crate::field::{all, at_most, bounded, copy, fixed, not_zero, page_size, required, slot, tag};
 use crate::limits::{
     MAX_CHANGES_PER_CALL, MAX_CHUNK_BYTES, MAX_DELTAS_PER_CALL, MAX_DESCRIPTOR_BYTES, MAX_ENTRIES_PER_CALL,
-    MAX_ENTRY_BYTES, MAX_GALLERIES_PER_PAGE, MAX_KNOWN_BLOCKS, MAX_MANIFEST_BYTES, MAX_RECORD_BYTES,
-    MAX_SLOTS_PER_CALL, MAX_TEMPLATES_PER_PAGE,
+    MAX_ENTRY_BYTES, MAX_FIRST_MANIFEST_BYTES, MAX_GALLERIES_PER_PAGE, MAX_KNOWN_BLOCKS, MAX_MANIFEST_BYTES,
+    MAX_RECORD_BYTES, MAX_SLOTS_PER_CALL, MAX_TEMPLATES_PER_PAGE,
 };
 use crate::proto::gallery::v1 as proto;
 use tyto_scheme::segment::{MAX_SEGMENT_BLOCKS, MAX_SEGMENT_BYTES};
@@ -52,7 +52,7 @@ impl TryFrom<proto::CreateGalleryRequest> for CreateGallery {
     fn try_from(message: proto::CreateGalleryRequest) -> Result<Self, Error> {
         Ok(Self {
             sealed_descriptor: bounded("sealed_descriptor", message.sealed_descriptor, MAX_DESCRIPTOR_BYTES)?,
-            sealed_manifest: bounded("sealed_manifest", message.sealed_manifest, MAX_MANIFEST_BYTES)?,
+            sealed_manifest: bounded("sealed_manifest", message.sealed_manifest, MAX_FIRST_MANIFEST_BYTES)?,
             parameters: required("parameters", message.parameters)?.try_into()?,
         })
     }
