@@ -1,11 +1,13 @@
 //! What all services share.
 
 use crate::Error;
-use crate::config::Config;
+use crate::config::{Config, cores};
 use crate::galleries::Galleries;
 use crate::metrics::Metrics;
+use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
 use crate::work::Work;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tyto_pqc::mldsa::SigningKey;
@@ -17,6 +19,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) key: SigningKey,
     pub(crate) galleries: Galleries,
+    pub(crate) residence: Residence,
     pub(crate) metrics: Metrics,
     /// Tickets that are ready for use.
     pub(crate) tickets: TicketCache,
@@ -25,6 +28,11 @@ pub(crate) struct App {
     /// Bounds what takes all cores or much memory.
     pub(crate) identifications: Semaphore,
     pub(crate) provisions: Semaphore,
+    /// Identifications that run or wait.
+    pub(crate) identifications_taken: Arc<Semaphore>,
+    pub(crate) ticket_uploads: Arc<Semaphore>,
+    /// Verifications that compute; never held by an identification.
+    pub(crate) verifications: Semaphore,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// True once the server shuts down.
@@ -43,7 +51,13 @@ impl App {
             uses: TicketUses::default(),
             identifications: Semaphore::new(config.identification.concurrent),
             provisions: Semaphore::new(config.limits.concurrent_provisions),
+            identifications_taken: Arc::new(Semaphore::new(
+                config.identification.concurrent + config.identification.queued,
+            )),
+            ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
+            verifications: Semaphore::new(cores().get()),
             galleries: Galleries::default(),
+            residence: Residence::new(config.resident_bytes()),
             metrics: Metrics::default(),
             work: Work::new(),
             config,

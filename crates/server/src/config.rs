@@ -39,6 +39,8 @@ pub struct Config {
 pub struct TicketConfig {
     /// How long a ticket may wait for its use, in seconds.
     pub lifetime_s: u64,
+    /// Disk for the tickets and kept answers of one gallery, in bytes.
+    pub stored_bytes: u64,
     /// Memory for tickets that are ready for use, in bytes.
     pub cache_bytes: usize,
 }
@@ -51,12 +53,18 @@ pub struct IdentificationConfig {
     pub threads: usize,
     /// Identifications that run at the same time; others wait.
     pub concurrent: usize,
+    /// Identifications that wait; others are refused.
+    pub queued: usize,
 }
 
 /// What bounds the load that callers can cause.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitConfig {
+    /// Memory for the blocks of all galleries, in bytes; 0 for three quarters of the machine's memory (`MemTotal` of
+    /// `/proc/meminfo` at start), or no limit where that cannot be read. A segment that does not fit is refused, and
+    /// the server does not start on galleries that do not fit.
+    pub resident_bytes: u64,
     /// Most galleries.
     pub galleries: usize,
     /// Most calls at the same time on one connection.
@@ -65,6 +73,8 @@ pub struct LimitConfig {
     pub idle_stream_s: u64,
     /// Segments that are checked and packed at the same time; others wait.
     pub concurrent_provisions: usize,
+    /// Tickets that are received and checked at the same time, each in memory; others wait.
+    pub concurrent_ticket_uploads: usize,
 }
 
 /// What is logged.
@@ -106,19 +116,26 @@ impl Default for Config {
 
 impl Default for TicketConfig {
     fn default() -> Self {
-        Self { lifetime_s: 24 * 3600, cache_bytes: 32 << 20 }
+        Self { lifetime_s: 24 * 3600, stored_bytes: 1 << 30, cache_bytes: 32 << 20 }
     }
 }
 
 impl Default for IdentificationConfig {
     fn default() -> Self {
-        Self { threads: 0, concurrent: 4 }
+        Self { threads: 0, concurrent: 4, queued: 64 }
     }
 }
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { galleries: 10_000, streams_per_connection: 256, idle_stream_s: 120, concurrent_provisions: 2 }
+        Self {
+            resident_bytes: 0,
+            galleries: 10_000,
+            streams_per_connection: 256,
+            idle_stream_s: 120,
+            concurrent_provisions: 2,
+            concurrent_ticket_uploads: 8,
+        }
     }
 }
 
@@ -164,13 +181,17 @@ impl Config {
             ("issuer (bytes)", self.issuer.len() as u64, 1, MAX_AUDIENCE_BYTES as u64),
             ("drain_deadline_s", self.drain_deadline_s, 0, 3600),
             ("tickets.lifetime_s", self.tickets.lifetime_s, 1, 30 * 24 * 3600),
+            ("tickets.stored_bytes", self.tickets.stored_bytes, 1 << 20, i64::MAX as u64),
             ("tickets.cache_bytes", self.tickets.cache_bytes as u64, 0, 64 << 30),
             ("identification.threads", self.identification.threads as u64, 0, 1024),
             ("identification.concurrent", self.identification.concurrent as u64, 1, 1024),
+            ("identification.queued", self.identification.queued as u64, 0, 100_000),
+            ("limits.resident_bytes", self.limits.resident_bytes, 0, i64::MAX as u64),
             ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
             ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
             ("limits.idle_stream_s", self.limits.idle_stream_s, 1, 24 * 3600),
             ("limits.concurrent_provisions", self.limits.concurrent_provisions as u64, 1, 64),
+            ("limits.concurrent_ticket_uploads", self.limits.concurrent_ticket_uploads as u64, 1, 1024),
         ];
         for (key, value, min, max) in ranges {
             if !(min..=max).contains(&value) {
@@ -183,10 +204,26 @@ impl Config {
         Ok(())
     }
 
+    /// Most bytes of memory for the blocks of all galleries.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        match self.limits.resident_bytes {
+            0 => three_quarters_of_memory().unwrap_or(u64::MAX),
+            bytes => bytes,
+        }
+    }
+
     /// Threads of one identification.
     pub(crate) fn threads(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.identification.threads).unwrap_or_else(cores)
     }
+}
+
+/// Three quarters of the machine's memory, if it can be told.
+fn three_quarters_of_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024 / 4 * 3)
 }
 
 /// Cores that this process may use.

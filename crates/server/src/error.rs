@@ -75,6 +75,17 @@ pub enum Error {
         /// Why.
         source: Box<Self>,
     },
+    /// The stored galleries need more memory than they may have (operator).
+    #[error(
+        "the galleries need {needed_bytes} bytes of memory, limits.resident_bytes allows {allowed_bytes}: \
+         set it higher, or run on a machine with more memory"
+    )]
+    LoadTooLarge {
+        /// Bytes that the blocks of all galleries take.
+        needed_bytes: u64,
+        /// The limit.
+        allowed_bytes: u64,
+    },
     /// What is stored of a block does not fit together (storage).
     #[error("block {0} is not in its segment where its row says")]
     BlockPlace(BlockId),
@@ -160,6 +171,26 @@ pub enum Error {
         found: usize,
         /// The limit.
         max: usize,
+    },
+    /// There is no memory for the blocks of another segment (caller).
+    #[error("the galleries would take {found} bytes of memory, limits.resident_bytes allows {max}")]
+    ResidentBytes {
+        /// Bytes with the segment.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Too many identifications wait (caller).
+    #[error("{max} identifications wait already, the limit of identification.queued")]
+    TooManyIdentifications {
+        /// The limit.
+        max: usize,
+    },
+    /// A stream took too long as a whole (caller).
+    #[error("stream: the ticket did not arrive within {max_s} seconds")]
+    StreamSlow {
+        /// The limit in seconds.
+        max_s: u64,
     },
     /// There are as many galleries as there may be (caller).
     #[error("there are {max} galleries, the limit")]

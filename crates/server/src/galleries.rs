@@ -78,6 +78,12 @@ impl Galleries {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Bytes of memory that all galleries take.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.values().map(|entry| entry.resident().resident_bytes() as u64).sum()
+    }
+
     /// Up to `count` galleries after an id, in order.
     pub(crate) fn page(&self, after: Option<GalleryId>, count: usize) -> Vec<Arc<Entry>> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);

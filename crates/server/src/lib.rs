@@ -13,10 +13,13 @@ mod command;
 mod config;
 mod connection;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod galleries;
 mod grpc;
 mod load;
 mod metrics;
+mod residence;
 mod server;
 mod service;
 mod signing;

@@ -35,7 +35,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections may take to notice that they were cut.
 const CUT_OFF: Duration = Duration::from_secs(2);
-const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
+const TIDY_INTERVAL: Duration = Duration::from_mins(10);
 const HEALTH_SERVICES: [&str; 3] = ["", "tyto.gallery.v1.GalleryService", "tyto.matching.v1.MatchingService"];
 
 /// Starts servers.
@@ -61,15 +61,17 @@ impl Server {
     /// Whatever is wrong with configuration, data directory or addresses; nothing is served then.
     pub async fn start(config: Config) -> Result<RunningServer, Error> {
         config.check()?;
-        let store = Store::open(&config.data_dir).await?;
+        let options = tyto_store::Options { ticket_bytes: config.tickets.stored_bytes };
+        let store = Store::open_with(&config.data_dir, options).await?;
         let key = signing::load_or_create(&config.data_dir)?;
         let trusted_keys = signing::trusted_keys(&key);
         let (stop, draining) = watch::channel(false);
         let app = Arc::new(App::new(config, store, key, draining));
+        app.residence.check_stored(&app.store).await?;
         load_all(&app.store, &app.galleries).await?;
 
         let (listener, local_addr) = listen(app.config.listen).await?;
-        let mut helpers = vec![tokio::spawn(expire_tickets(app.store.clone()))];
+        let mut helpers = vec![tokio::spawn(tidy(app.store.clone()))];
         let mut admin_addr = None;
         if let Some(address) = app.config.admin_listen {
             let (listener, address) = listen(address).await?;
@@ -189,15 +191,22 @@ async fn router(app: &Arc<App>) -> Result<(Router, HealthReporter), Error> {
     Ok((router, health))
 }
 
-/// Forgets tickets that nobody used in time.
-async fn expire_tickets(store: Store) {
-    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+/// Forgets tickets that nobody used in time, and uploads that nobody continues.
+async fn tidy(store: Store) {
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
     loop {
         interval.tick().await;
         match store.expire_tickets(unix_ms()).await {
             Ok(0) => {}
             Ok(expired) => tracing::info!(expired, "tickets expired"),
             Err(error) => tracing::error!(error = %crate::status::chain(&error), "tickets cannot be expired"),
+        }
+        match store.abandon_idle_uploads(unix_ms()).await {
+            Ok(0) => {}
+            Ok(abandoned) => tracing::info!(abandoned, "idle uploads given up"),
+            Err(error) => {
+                tracing::error!(error = %crate::status::chain(&error), "uploads cannot be given up")
+            }
         }
     }
 }

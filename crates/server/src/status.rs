@@ -34,9 +34,11 @@ fn blame(error: &Error) -> Blame {
         | Error::TicketSpent(_)
         | Error::AnswerTooLarge { .. }
         | Error::TooManyTemplates { .. } => Caller(Code::FailedPrecondition),
-        Error::TooManyGalleries { .. } => Caller(Code::ResourceExhausted),
+        Error::TooManyGalleries { .. }
+        | Error::ResidentBytes { .. }
+        | Error::TooManyIdentifications { .. } => Caller(Code::ResourceExhausted),
         Error::MessageTooLarge { .. } => Caller(Code::OutOfRange),
-        Error::StreamIdle { .. } => Caller(Code::DeadlineExceeded),
+        Error::StreamIdle { .. } | Error::StreamSlow { .. } => Caller(Code::DeadlineExceeded),
         Error::Engine(error) => engine(error),
         Error::Store(error) => store(error),
         Error::Draining | Error::Broken(_) => Later,

@@ -1,8 +1,11 @@
-//! Work that goes on to its end even if its caller goes away, and the wait for it at shutdown.
+//! Work that goes on to its end even if its caller goes away, the wait for it at shutdown, and the patience with callers
+//! that read slowly.
 
 use crate::Error;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Counts what is running.
 #[derive(Clone)]
@@ -54,4 +57,66 @@ pub(crate) async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await?
+}
+
+/// How long the answers of one call may wait for their reader, all waits together. An answer in progress holds a
+/// permit, a stored answer or an old snapshot, so that slow readers would keep others from being served.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is left of the patience with a reader.
+pub(crate) struct Patience {
+    left: Duration,
+    /// Comes back with each message that is taken, up to [`READER_PATIENCE`].
+    regained: Duration,
+}
+
+impl Patience {
+    /// For an answer that must be read within the patience, whatever its length.
+    pub(crate) fn new() -> Self {
+        Self { left: READER_PATIENCE, regained: Duration::ZERO }
+    }
+
+    /// For an answer that may be long, to a reader who takes a message each `regained` on average.
+    pub(crate) fn with_progress(regained: Duration) -> Self {
+        Self { left: READER_PATIENCE, regained }
+    }
+
+    /// Sends a message; false if the reader is gone or was waited for too long.
+    pub(crate) async fn send<T>(&mut self, sender: &mpsc::Sender<T>, message: T) -> bool {
+        let started = Instant::now();
+        // A message for which there is room goes out even if no patience is left.
+        let sent = tokio::time::timeout(self.left, sender.send(message)).await;
+        self.left = (self.left.saturating_sub(started.elapsed()) + self.regained).min(READER_PATIENCE);
+        matches!(sent, Ok(Ok(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn patience_is_one_budget_for_all_messages() {
+        let (sender, mut reader) = mpsc::channel(1);
+        let wait = Duration::from_millis(60);
+        let mut patience = Patience { left: wait * 2, regained: Duration::ZERO };
+        assert!(patience.send(&sender, 0).await);
+        let slow = tokio::spawn(async move {
+            let mut read = 0;
+            loop {
+                tokio::time::sleep(wait).await;
+                if reader.recv().await.is_none() {
+                    return read;
+                }
+                read += 1;
+            }
+        });
+        let mut sent = 1;
+        while patience.send(&sender, sent).await {
+            sent += 1;
+            assert!(sent < 10, "each message had a patience of its own");
+        }
+        drop(sender);
+        assert!(slow.await.unwrap() <= 3);
+    }
 }

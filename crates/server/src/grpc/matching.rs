@@ -85,13 +85,20 @@ async fn receive_ticket(
     let TicketPart::Header(header) = first.try_into()? else {
         return Err(Error::StreamOrder("the header is not first"));
     };
-    let mut upload = TicketUpload::begin(app.clone(), header)?;
-    while let Some(message) = next(app, &mut stream).await? {
-        match message.try_into()? {
-            TicketPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
-            TicketPart::Chunk(chunk) => upload.append(&chunk)?,
+    let mut upload = TicketUpload::begin(app.clone(), header).await?;
+    let receive = async {
+        while let Some(message) = next(app, &mut stream).await? {
+            match message.try_into()? {
+                TicketPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
+                TicketPart::Chunk(chunk) => upload.append(&chunk)?,
+            }
         }
-    }
+        Ok(())
+    };
+    // The upload holds one of few permits: it has as long in all as a stream may be silent.
+    let max_s = app.config.limits.idle_stream_s;
+    let received = tokio::time::timeout(Duration::from_secs(max_s), receive).await;
+    received.map_err(|_| Error::StreamSlow { max_s })??;
     app.work.detached(upload.finish()).await
 }
 

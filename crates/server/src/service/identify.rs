@@ -5,12 +5,12 @@ use crate::app::App;
 use crate::service::attestation::Evidence;
 use crate::service::tickets::{self, Begun, Hold, Purpose};
 use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
-use crate::work::{Running, compute};
+use crate::work::{Patience, Running, compute};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tyto_api::limits::MAX_BLOCKS_PER_MESSAGE;
 use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
 use tyto_engine::{Gallery, MATCH_BATCH, PackedQuery, Snapshot, match_all};
@@ -21,9 +21,6 @@ use tyto_store::MAX_ANSWER_BYTES;
 /// Messages that wait for a slow client; a batch of blocks each.
 const QUEUE: usize = 16;
 
-/// How long a caller may take to make room for a message. A pass holds one of few permits until its end.
-const SLOWEST_READ: Duration = Duration::from_secs(30);
-
 const _: () = assert!(MATCH_BATCH <= MAX_BLOCKS_PER_MESSAGE, "a batch is one message");
 
 /// The parts of an answer as they are made.
@@ -32,6 +29,10 @@ pub(crate) type Parts = mpsc::Receiver<Result<IdentifyPart, Error>>;
 /// Begins an identification. Must run to its end once begun; the pass itself goes on behind the returned parts.
 pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
+    // A place in the queue comes first: what does not get one costs no work, and uses up no ticket.
+    let place = app.identifications_taken.clone().try_acquire_owned();
+    let max = app.config.identification.queued;
+    let place = place.map_err(|_| Error::TooManyIdentifications { max })?;
     let (sender, parts) = mpsc::channel(QUEUE);
     let (queries, used) = match &request.probe {
         Probe::Query(query) => {
@@ -48,7 +49,7 @@ pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Err
             match tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, ticket).await? {
                 Begun::Fresh(queries, hold) => (queries, Some((ticket.ticket, hold))),
                 Begun::Answered(stored) => {
-                    tokio::spawn(replay(ticket.ticket, stored, sender));
+                    tokio::spawn(replay(ticket.ticket, stored, sender, place));
                     return Ok(parts);
                 }
             }
@@ -56,13 +57,19 @@ pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Err
     };
     let running = app.work.begin();
     let kept = used.is_some().then(|| vec![ANSWERED]);
-    let pass = Pass { app, gallery, request, queries, sender: Some(sender), kept };
-    tokio::spawn(run(pass, used, running));
+    let pass = Pass { app, gallery, request, queries, sender: Some(sender), patience: Patience::new(), kept };
+    tokio::spawn(run(pass, used, running, place));
     Ok(parts)
 }
 
-/// Sends what was kept of an earlier identical request.
-async fn replay(ticket: TicketId, stored: Bytes, sender: mpsc::Sender<Result<IdentifyPart, Error>>) {
+/// Sends what was kept of an earlier identical request. Its place bounds how many stored answers are in memory.
+async fn replay(
+    ticket: TicketId,
+    stored: Bytes,
+    sender: mpsc::Sender<Result<IdentifyPart, Error>>,
+    _place: OwnedSemaphorePermit,
+) {
+    let mut patience = Patience::new();
     let mut rest = if stored.first() == Some(&ANSWERED) { stored.slice(1..) } else { Bytes::new() };
     loop {
         let part = match IdentifyPart::take_from(&mut rest) {
@@ -71,30 +78,41 @@ async fn replay(ticket: TicketId, stored: Bytes, sender: mpsc::Sender<Result<Ide
             Err(error) => Err(damaged(ticket)(error)),
         };
         let last = part.is_err();
-        if sender.send(part).await.is_err() || last {
+        if !patience.send(&sender, part).await || last {
             return;
         }
     }
 }
 
-async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running) {
+async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running, place: OwnedSemaphorePermit) {
     let app = pass.app.clone();
-    let Ok(permit) = app.permit(&app.identifications).await else { return };
     let sender = pass.sender.clone();
+    let gone = async {
+        match &sender {
+            // An answer that is kept with a ticket is made although its caller is gone.
+            Some(sender) if used.is_none() => sender.closed().await,
+            _ => std::future::pending().await,
+        }
+    };
+    let permit = tokio::select! {
+        permit = app.permit(&app.identifications) => permit,
+        () = gone => return,
+    };
+    let Ok(permit) = permit else { return };
     let result = compute(move || pass.run()).await;
-    drop(permit);
+    drop((permit, place));
     match result {
         Ok(kept) => {
             // The caller need not wait for the disk: its stream ends here. A retry does, while the ticket is held.
             drop(sender);
-            if let (Some(answer), Some((ticket, _))) = (kept, &used) {
-                tickets::finish_use(&app, *ticket, answer).await;
+            if let Some((ticket, _)) = &used {
+                tickets::finish_use(&app, *ticket, kept).await;
             }
         }
         Err(error) => {
             if let Some(sender) = sender {
                 // The caller may be gone, which is no fault.
-                let _ = sender.send(Err(error)).await;
+                let _ = Patience::new().send(&sender, Err(error)).await;
             }
         }
     }
@@ -109,6 +127,8 @@ struct Pass {
     queries: Vec<PackedQuery>,
     /// Nobody, once the caller is gone.
     sender: Option<mpsc::Sender<Result<IdentifyPart, Error>>>,
+    /// What is left of the patience with the caller.
+    patience: Patience,
     /// The answer so far, if it is kept with a ticket.
     kept: Option<Vec<u8>>,
 }
@@ -153,15 +173,18 @@ impl Pass {
         let attestation = evidence.map(sign).transpose()?;
         // The answer is whole; a caller that is gone changes nothing any more.
         let _ = self.emit(IdentifyPart::Trailer { blocks_matched: blocks_total, attestation });
-        Ok(self.kept.take().filter(|kept| kept.len() <= MAX_ANSWER_BYTES))
+        Ok(self.kept.take())
     }
 
     /// Sends a part and keeps it; breaks if nobody needs it any more.
     fn emit(&mut self, part: IdentifyPart) -> ControlFlow<()> {
-        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.len() <= MAX_ANSWER_BYTES) {
+        if let Some(kept) = &mut self.kept {
             part.append_to(kept);
+            if kept.len() > MAX_ANSWER_BYTES {
+                self.kept = None;
+            }
         }
-        if self.sender.as_ref().is_some_and(|sender| !send(sender, part)) {
+        if self.sender.as_ref().is_some_and(|sender| !send(&mut self.patience, sender, part)) {
             self.sender = None;
         }
         if self.sender.is_none() && self.kept.is_none() {
@@ -174,9 +197,12 @@ impl Pass {
 
 /// Sends a part from a thread that may block; false if the caller is gone, or reads so slowly that it keeps others
 /// from being served.
-fn send(sender: &mpsc::Sender<Result<IdentifyPart, Error>>, part: IdentifyPart) -> bool {
-    let sent = tokio::time::timeout(SLOWEST_READ, sender.send(Ok(part)));
-    matches!(tokio::runtime::Handle::current().block_on(sent), Ok(Ok(())))
+fn send(
+    patience: &mut Patience,
+    sender: &mpsc::Sender<Result<IdentifyPart, Error>>,
+    part: IdentifyPart,
+) -> bool {
+    tokio::runtime::Handle::current().block_on(patience.send(sender, Ok(part)))
 }
 
 fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) -> (BlockReply, usize) {
@@ -189,4 +215,39 @@ fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) 
         sealed_record: changed.then(|| Bytes::copy_from_slice(&state.record)),
     };
     (part, reply.ordinal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use tyto_api::matching::WholeQuery;
+    use tyto_scheme::KeyId;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_before_it_looks_at_the_query() {
+        let (_dir, app) = fixture::app(|config| {
+            config.identification.concurrent = 1;
+            config.identification.queued = 1;
+        })
+        .await;
+        let (parameters, _) = fixture::gallery_of_one_block(&app).await;
+        let query = WholeQuery { key: KeyId([9; 16]), mask_epoch: 0, polynomials: Bytes::new() };
+        let request = Identify {
+            gallery: parameters.gallery,
+            probe: Probe::Query(query),
+            known_manifest_version: 0,
+            attestation: None,
+        };
+        let places: Vec<_> =
+            (0..2).map(|_| app.identifications_taken.clone().try_acquire_owned().unwrap()).collect();
+        let full = begin(app.clone(), request.clone()).await.map(|_| ());
+        assert!(matches!(full, Err(Error::TooManyIdentifications { max: 1 })), "{full:?}");
+        drop(places);
+        // The place of a call that fails is free again.
+        for _ in 0..3 {
+            let wrong = begin(app.clone(), request.clone()).await.map(|_| ());
+            assert!(matches!(wrong, Err(Error::Field { field: "query.key_id", .. })), "{wrong:?}");
+        }
+    }
 }

@@ -29,12 +29,25 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
         return Ok(Outcome::Conflict { manifest_version: current });
     }
     check_entries(&gallery, &mutation.changes)?;
-    let change = change(&app.store, &gallery, &mutation).await?;
+    let change = match change(&app.store, &gallery, &mutation).await {
+        Ok(change) => change,
+        Err(error) => {
+            if app.store.gallery(id).await?.manifest.version == current {
+                return Err(error);
+            }
+            // The store is ahead of memory: it says whether this is a repetition.
+            let outcome = app.store.apply(stored(mutation)).await?;
+            return settle(&app, id, &entry, outcome).await;
+        }
+    };
     let counts =
         (count(&mutation, |change| change.writes.len()), count(&mutation, |change| change.removals.len()));
     let preparing = gallery.clone();
     let prepared = compute(move || Ok(preparing.prepare(change)?)).await?;
-    let outcome = app.store.apply(stored(mutation)).await?;
+    let outcome = match app.store.apply(stored(mutation)).await {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(unclear(&app, id, &entry, error).await),
+    };
     if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
         return settle(&app, id, &entry, outcome).await;
     }
@@ -51,6 +64,28 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
     Ok(Outcome::Committed { manifest_version: current + 1 })
 }
 
+/// After a change that the store refused or failed at: a failure of the database leaves unknown whether it took effect,
+/// so memory is brought to what is stored. If that fails as well, the next change finds the difference.
+pub(crate) async fn unclear(app: &App, id: GalleryId, entry: &Entry, error: tyto_store::Error) -> Error {
+    if matches!(error, tyto_store::Error::Sql(_))
+        && let Err(failed) = refresh(app, id, entry).await
+    {
+        tracing::error!(gallery = %id, error = %crate::status::chain(&failed), "memory may be behind the store");
+    }
+    error.into()
+}
+
+/// Reads the gallery again if the store has another version of it.
+async fn refresh(app: &App, id: GalleryId, entry: &Entry) -> Result<(), Error> {
+    let row = app.store.gallery(id).await?;
+    let (resident, stored) = (entry.resident().snapshot().manifest_version(), row.manifest.version);
+    if stored != resident {
+        tracing::error!(gallery = %id, error = %Error::Diverged { resident, stored }, "reading the gallery again");
+        entry.replace(load::load(&app.store, row).await?);
+    }
+    Ok(())
+}
+
 /// Gives the store's verdict on what memory did not expect, after making sure that memory has the same state: a
 /// commit that reported a failure may have happened.
 pub(crate) async fn settle(
@@ -60,18 +95,13 @@ pub(crate) async fn settle(
     outcome: tyto_store::Outcome,
 ) -> Result<Outcome, Error> {
     use tyto_store::Outcome as O;
-    let (answer, stored) = match outcome {
+    refresh(app, id, entry).await?;
+    Ok(match outcome {
         O::Committed { manifest_version } | O::Repeated { manifest_version } => {
-            (Outcome::Committed { manifest_version }, app.store.gallery(id).await?.manifest.version)
+            Outcome::Committed { manifest_version }
         }
-        O::Conflict { current } => (Outcome::Conflict { manifest_version: current }, current),
-    };
-    let resident = entry.resident().snapshot().manifest_version();
-    if stored != resident {
-        tracing::error!(gallery = %id, error = %Error::Diverged { resident, stored }, "reading the gallery again");
-        entry.replace(load::load(&app.store, app.store.gallery(id).await?).await?);
-    }
-    Ok(answer)
+        O::Conflict { current } => Outcome::Conflict { manifest_version: current },
+    })
 }
 
 fn count(mutation: &Mutation, of: impl Fn(&BlockChange) -> usize) -> usize {
@@ -167,5 +197,50 @@ fn stored(mutation: Mutation) -> tyto_store::Mutation {
         gallery: mutation.gallery,
         changes: mutation.changes.into_iter().map(block).collect(),
         manifest: SealedManifest { version: mutation.manifest.version, sealed: mutation.manifest.sealed },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[tokio::test]
+    async fn a_removal_that_memory_missed_is_recognised_when_it_is_repeated() {
+        let (_dir, app) = fixture::app(|_| {}).await;
+        let (parameters, block) = fixture::gallery_of_one_block(&app).await;
+        let delta = Delta::new(&parameters.layout, vec![1; parameters.layout.padded_dimension()]).unwrap();
+        let write = tyto_api::gallery::SlotWrite {
+            slot: 3,
+            subject: tyto_scheme::Pseudonym([5; 16]),
+            delta: delta.to_bytes().into(),
+            tag: [0; 16],
+        };
+        let change = |version: u8, writes: Vec<_>, removals: Vec<u16>| Mutation {
+            gallery: parameters.gallery,
+            changes: vec![BlockChange {
+                block,
+                base_version: u64::from(version) - 2,
+                writes,
+                removals,
+                first_entry: u32::from(version) - 3,
+                entries: vec![vec![version; 20].into()],
+                sealed_record: vec![version; 30].into(),
+            }],
+            manifest: tyto_api::gallery::ManifestUpdate {
+                version: version.into(),
+                sealed: vec![version; 40].into(),
+            },
+        };
+        let enrolled = apply(app.clone(), change(3, vec![write], Vec::new())).await.unwrap();
+        assert_eq!(enrolled, Outcome::Committed { manifest_version: 3 });
+        let removal = change(4, Vec::new(), vec![3]);
+        // As if the commit had reported a failure after it took effect, and the gallery could not be read again.
+        let behind = app.store.apply(stored(removal.clone())).await.unwrap();
+        assert_eq!(behind, tyto_store::Outcome::Committed { manifest_version: 4 });
+        let repeated = apply(app.clone(), removal).await.unwrap();
+        assert_eq!(repeated, Outcome::Committed { manifest_version: 4 });
+        let snapshot = app.galleries.get(parameters.gallery).unwrap().resident().snapshot();
+        assert_eq!((snapshot.manifest_version(), snapshot.templates()), (4, 0));
     }
 }

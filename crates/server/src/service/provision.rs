@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::app::App;
-use crate::service::mutation::settle;
+use crate::service::mutation::{settle, unclear};
 use crate::work::compute;
 use std::sync::Arc;
 use tyto_api::gallery::{Chunk, Outcome, ProvisionCommit, ProvisionHeader, UploadStatus};
@@ -43,6 +43,12 @@ impl Upload {
         let Self { app, gallery: id, id: upload, committed } = self;
         let _permit = app.permit(&app.provisions).await?;
         let entry = app.galleries.get(id)?;
+        // A segment that is there already takes no more memory.
+        let room = if committed {
+            None
+        } else {
+            Some(app.residence.reserve(&app.galleries, entry.resident().parameters(), &commit)?)
+        };
         let verified = app.store.read_upload(id, upload).await?;
         let sealed = Arc::from(&commit.manifest.sealed[..]);
         let version = commit.manifest.version;
@@ -68,11 +74,15 @@ impl Upload {
         };
         let prepared = gallery.prepare(change)?;
         let count = commit.records.len();
-        let outcome = app.store.commit_segment(stored(verified, commit)).await?;
+        let outcome = match app.store.commit_segment(stored(verified, commit)).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(unclear(&app, id, &entry, error).await),
+        };
         if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
             return settle(&app, id, &entry, outcome).await;
         }
         gallery.install(prepared)?;
+        drop(room);
         tracing::info!(gallery = %id, %upload, blocks = count, manifest_version = version, "segment committed");
         Ok(Outcome::Committed { manifest_version: version })
     }

@@ -2,9 +2,11 @@
 
 use crate::Error;
 use crate::app::App;
+use crate::work::Patience;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tyto_api::gallery::{FetchDeltas, FetchRecords, RecordPart, SealedRecord, StoredDelta};
 use tyto_engine::{Block, Snapshot};
@@ -13,6 +15,8 @@ use tyto_store::Store;
 
 /// Messages that wait for a slow client.
 const QUEUE: usize = 4;
+/// How long a client may take for a message, on average. Many records take long on a slow line.
+const SLOWEST_AVERAGE: Duration = Duration::from_secs(2);
 
 /// Streams the manifest and the changed records of one snapshot.
 pub(crate) fn fetch(
@@ -23,10 +27,11 @@ pub(crate) fn fetch(
     let (sender, parts) = mpsc::channel(QUEUE);
     let app = app.clone();
     tokio::spawn(async move {
-        let result = send(&app.store, &snapshot, request, &sender).await;
+        let mut patience = Patience::with_progress(SLOWEST_AVERAGE);
+        let result = send(&app.store, &snapshot, request, &sender, &mut patience).await;
         if let Err(error) = result {
             // The client may be gone, which is no fault.
-            let _ = sender.send(Err(error)).await;
+            let _ = patience.send(&sender, Err(error)).await;
         }
     });
     Ok(parts)
@@ -37,6 +42,7 @@ async fn send(
     snapshot: &Snapshot,
     request: FetchRecords,
     sender: &mpsc::Sender<Result<RecordPart, Error>>,
+    patience: &mut Patience,
 ) -> Result<(), Error> {
     let known: HashMap<BlockId, u32> = request.known_entries.into_iter().collect();
     let changed: Vec<&Arc<Block>> = snapshot
@@ -49,13 +55,13 @@ async fn send(
         sealed: Bytes::copy_from_slice(snapshot.sealed_manifest()),
         changed_blocks: changed.len() as u64,
     };
-    if sender.send(Ok(manifest)).await.is_err() {
+    if !patience.send(sender, Ok(manifest)).await {
         return Ok(());
     }
     for block in changed {
         let first_entry = known.get(&block.id()).copied().unwrap_or(0);
         let part = record(store, request.gallery, block, first_entry).await?;
-        if sender.send(Ok(part)).await.is_err() {
+        if !patience.send(sender, Ok(part)).await {
             return Ok(());
         }
     }

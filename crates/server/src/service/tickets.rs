@@ -6,7 +6,7 @@ use crate::work::compute;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tyto_api::content;
 use tyto_api::gallery::Chunk;
 use tyto_api::matching::{AttestationRequest, Probe, TicketHeader, TicketUse};
@@ -25,10 +25,13 @@ pub(crate) struct TicketUpload {
     header: TicketHeader,
     parameters: GalleryParameters,
     bytes: Vec<u8>,
+    /// Bounds the tickets in memory.
+    permit: OwnedSemaphorePermit,
 }
 
 impl TicketUpload {
-    pub(crate) fn begin(app: Arc<App>, header: TicketHeader) -> Result<Self, Error> {
+    /// Checks what can be checked before the bytes are there, and waits until they may come.
+    pub(crate) async fn begin(app: Arc<App>, header: TicketHeader) -> Result<Self, Error> {
         let parameters = *app.galleries.get(header.gallery)?.resident().parameters();
         if header.key != parameters.key {
             return Err(mismatch("header.key_id", "ticket", "key id"));
@@ -42,7 +45,9 @@ impl TicketUpload {
             };
             return Err(Error::Field { field: "header.total_bytes", source });
         }
-        Ok(Self { app, header, parameters, bytes: Vec::new() })
+        app.store.check_ticket_room(header.ticket, header.gallery, header.total_bytes).await?;
+        let permit = app.ticket_uploads.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
+        Ok(Self { app, header, parameters, bytes: Vec::new(), permit })
     }
 
     pub(crate) fn append(&mut self, chunk: &Chunk) -> Result<(), Error> {
@@ -58,7 +63,7 @@ impl TicketUpload {
 
     /// Checks and keeps the ticket; gives the time at which it expires, in milliseconds since 1970.
     pub(crate) async fn finish(self) -> Result<u64, Error> {
-        let Self { app, header, parameters, bytes } = self;
+        let Self { app, header, parameters, bytes, permit } = self;
         if bytes.len() as u64 != header.total_bytes {
             return Err(Error::TicketContent("size"));
         }
@@ -76,6 +81,7 @@ impl TicketUpload {
             Created::New => new.expires_ms,
             Created::AlreadyThere => app.store.ticket(header.ticket).await?.facts.expires_ms,
         };
+        drop(permit);
         app.tickets.insert(header.ticket, queries);
         tracing::debug!(gallery = %header.gallery, ticket = %header.ticket, "ticket kept");
         Ok(expires_ms)
@@ -282,9 +288,13 @@ pub(crate) async fn begin_use(
     Ok(Begun::Fresh(compute(ready).await?, hold))
 }
 
-/// Keeps the answer of a use for identical retries. A failure costs the caller a retry's answer, no more.
-pub(crate) async fn finish_use(app: &App, ticket: TicketId, answer: Vec<u8>) {
-    if let Err(error) = app.store.finish_use(ticket, answer.into()).await {
+/// Keeps the answer of a use for identical retries, if there is one that can be kept. A failure costs the caller a retry's answer, no more.
+pub(crate) async fn finish_use(app: &App, ticket: TicketId, answer: Option<Vec<u8>>) {
+    let finished = match answer {
+        Some(answer) => app.store.finish_use(ticket, answer.into()).await,
+        None => app.store.finish_use_without_answer(ticket).await,
+    };
+    if let Err(error) = finished {
         let error = crate::status::chain(&error);
         tracing::error!(%ticket, %error, "the answer of a ticket's use was not kept");
     }

@@ -25,6 +25,8 @@ pub(crate) async fn verify(app: Arc<App>, request: Verify) -> Result<VerifyAnswe
     match &request.probe {
         Probe::Query(query) => {
             let query = query.clone();
+            let waiting = app.clone();
+            let _permit = waiting.permit(&waiting.verifications).await?;
             compute(move || {
                 let queries = parse_query(gallery.parameters(), Kind::Verify, &query)?;
                 answer(&app, &gallery, &request, &queries)
@@ -42,8 +44,10 @@ pub(crate) async fn verify(app: Arc<App>, request: Verify) -> Result<VerifyAnswe
             match tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, ticket).await? {
                 Begun::Answered(stored) => replay(id, &stored),
                 Begun::Fresh(queries, hold) => {
+                    let permit = app.permit(&app.verifications).await?;
                     let computing = app.clone();
                     let result = compute(move || answer(&computing, &gallery, &request, &queries)).await;
+                    drop(permit);
                     let kept = match &result {
                         Ok(answer) => [&[ANSWERED], &answer.to_bytes()[..]].concat(),
                         Err(Error::UnknownSubject) => vec![UNKNOWN_SUBJECT],
@@ -52,7 +56,7 @@ pub(crate) async fn verify(app: Arc<App>, request: Verify) -> Result<VerifyAnswe
                     // The caller need not wait for the disk; a retry does, because the ticket is still held.
                     let running = app.work.begin();
                     tokio::spawn(async move {
-                        tickets::finish_use(&app, id, kept).await;
+                        tickets::finish_use(&app, id, Some(kept)).await;
                         drop((hold, running));
                     });
                     result

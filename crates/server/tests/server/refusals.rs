@@ -241,6 +241,13 @@ async fn messages_over_the_limit_are_refused_and_the_server_goes_on() {
     };
     let refused = fixture.galleries.create_gallery(huge).await.unwrap_err();
     assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
+    let long_manifest = gallery::CreateGalleryRequest {
+        parameters: Some(model.parameters.into()),
+        sealed_descriptor: numbers.bytes(10),
+        sealed_manifest: numbers.bytes(4097),
+    };
+    let refused = fixture.galleries.create_gallery(long_manifest).await;
+    assert_refused(refused, Code::InvalidArgument, "the limit is 4096");
     let chunk = tyto_api::gallery::Chunk { offset: 0, data: numbers.bytes(5 << 20) };
     assert_refused(
         upload(&mut fixture.galleries, vec![chunk.into()]).await,
@@ -290,4 +297,69 @@ async fn wrong_ids_and_pages_are_refused_by_field() {
         Code::InvalidArgument,
         "parameters: dimension 2048",
     );
+}
+
+#[tokio::test]
+async fn segments_beyond_the_memory_limit_are_refused_and_do_not_start() {
+    let mut fixture = Fixture::start().await;
+    let mut model = Model::create(&mut fixture.galleries, 8, 8, 8).await;
+    model.provision(&mut fixture.galleries, 2).await;
+    let two = describe(&mut fixture.galleries, &model).await.resident_bytes;
+
+    // Room for the third block and not for the fourth.
+    fixture.config.limits.resident_bytes = two + two * 3 / 4;
+    let mut fixture = fixture.restart().await;
+    model.provision(&mut fixture.galleries, 1).await;
+    let segment = model.new_segment(1);
+    assert_refused(
+        upload(&mut fixture.galleries, segment.messages(0, 9000)).await,
+        Code::ResourceExhausted,
+        "limits.resident_bytes",
+    );
+    assert_eq!(describe(&mut fixture.galleries, &model).await.blocks, 3);
+    // What was accepted under a limit can be loaded under it.
+    let fixture = fixture.restart().await;
+
+    let Fixture { mut config, server, galleries, matching, dir: _dir } = fixture;
+    drop((galleries, matching));
+    server.shutdown().await.unwrap();
+    config.limits.resident_bytes = two;
+    let Err(refused) = tyto_server::Server::start(config).await else { panic!("it started") };
+    let text = refused.to_string();
+    assert!(text.contains(&two.to_string()) && text.contains("limits.resident_bytes"), "{text}");
+}
+
+#[tokio::test]
+async fn a_ticket_without_room_is_refused_before_its_bytes_come() {
+    use tokio_stream::StreamExt;
+    let mut fixture = Fixture::start_with(|config| config.tickets.stored_bytes = 1 << 20).await;
+    // One query of this layout has 1.3 MB.
+    let mut model = Model::create(&mut fixture.galleries, 9, 128, 1).await;
+    let pads = model.queries(Kind::Identify);
+    let (_, messages) = model.ticket_messages(Kind::Identify, &pads);
+    let header_alone = tokio_stream::iter(messages.into_iter().take(1)).chain(tokio_stream::pending());
+    assert_refused(
+        fixture.matching.upload_ticket(header_alone).await,
+        Code::ResourceExhausted,
+        "bytes of a gallery's tickets and answers",
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_that_comes_too_slowly_gives_its_place_to_others() {
+    use tokio_stream::StreamExt;
+    let mut fixture = Fixture::start_with(|config| {
+        config.limits.concurrent_ticket_uploads = 1;
+        config.limits.idle_stream_s = 1;
+    })
+    .await;
+    let mut model = Model::create(&mut fixture.galleries, 10, 8, 8).await;
+    let pads = model.queries(Kind::Verify);
+    let (_, messages) = model.ticket_messages(Kind::Verify, &pads);
+    let slow = tokio_stream::iter(messages.into_iter().take(1)).chain(tokio_stream::pending());
+    let mut client = fixture.matching.clone();
+    let stalled = tokio::spawn(async move { client.upload_ticket(slow).await });
+    model.ticket(&mut fixture.matching, Kind::Verify, &pads).await;
+    let status = stalled.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
 }

@@ -1,0 +1,49 @@
+//! A server's state without its transport, for unit tests.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::service::galleries;
+use crate::service::provision::Upload;
+use crate::signing;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tyto_api::gallery::{
+    Chunk, CreateGallery, ManifestUpdate, ProvisionCommit, ProvisionHeader, SealedRecord,
+};
+use tyto_kernels::Poly;
+use tyto_pqc::digest::sha3_256;
+use tyto_scheme::segment::{write_block, write_header};
+use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, UploadId};
+use tyto_store::Store;
+
+pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<App>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::local(dir.path());
+    adjust(&mut config);
+    let store = Store::open(dir.path()).await.unwrap();
+    let key = signing::load_or_create(dir.path()).unwrap();
+    (dir, Arc::new(App::new(config, store, key, watch::channel(false).1)))
+}
+
+/// A gallery at manifest version 2 with a block of zero polynomials.
+pub(crate) async fn gallery_of_one_block(app: &Arc<App>) -> (GalleryParameters, BlockId) {
+    let gallery = GalleryId([1; 16]);
+    let parameters = GalleryParameters::new(gallery, 1, 8, 8, 0, KeyId([2; 16])).unwrap();
+    let sealed = |fill: u8| vec![fill; 50].into();
+    let creation = CreateGallery { parameters, sealed_descriptor: sealed(0), sealed_manifest: sealed(1) };
+    galleries::create(app.clone(), creation).await.unwrap();
+    let (block, upload) = (BlockId([3; 16]), UploadId([4; 16]));
+    let polynomials: Vec<_> = (0..parameters.layout.chunks()).map(|_| Poly::zero()).collect();
+    let mut bytes = Vec::new();
+    write_header(&parameters, 1, &mut bytes);
+    write_block(block, &polynomials, &mut bytes);
+    let (total_bytes, digest) = (bytes.len() as u64, sha3_256(&[&bytes]));
+    let header = ProvisionHeader { gallery, upload, total_bytes, digest };
+    let upload = Upload::begin(app.clone(), header).await.unwrap();
+    upload.append(Chunk { offset: 0, data: bytes.into() }).await.unwrap();
+    let records = vec![SealedRecord { block, version: 1, sealed: sealed(5) }];
+    let manifest = ManifestUpdate { version: 2, sealed: sealed(2) };
+    upload.commit(ProvisionCommit { records, manifest }).await.unwrap();
+    (parameters, block)
+}
