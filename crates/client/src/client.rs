@@ -2,10 +2,10 @@
 
 use crate::channel::Rpc;
 use crate::gallery::{Inner, compute, describe, lock};
-use crate::state::StateDir;
+use crate::state::{HighWater, StateDir};
 use crate::{Config, Error, GalleryHandle, GallerySummary};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 use tyto_api::gallery::{CreateGallery, GalleryInfo};
 use tyto_api::limits::MAX_AUDIENCE_BYTES;
@@ -13,6 +13,9 @@ use tyto_api::proto::gallery::v1 as proto;
 use tyto_scheme::{GalleryId, Layout};
 use tyto_tenant::keyring::Keyring;
 use tyto_tenant::{Gallery, Metric};
+
+/// Most galleries of a server that are listed.
+const MAX_GALLERIES: usize = 100_000;
 
 /// A connection to a server with a keyring. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -28,21 +31,66 @@ pub(crate) struct Shared {
     pub(crate) state: Option<StateDir>,
     /// Galleries that are open, so that opening one twice gives one.
     open: Mutex<HashMap<GalleryId, Weak<Inner>>>,
+    /// Galleries that this process deleted, in case that there is no state directory.
+    deleted: Mutex<HashSet<GalleryId>>,
+}
+
+impl Shared {
+    /// Whether a gallery was deleted here: a server that lists it still, or again, is not believed. Reads the disk.
+    fn is_deleted(&self, gallery: GalleryId) -> bool {
+        lock(&self.deleted).contains(&gallery)
+            || self.state.as_ref().is_some_and(|state| HighWater::is_entombed(gallery, state))
+    }
+}
+
+/// A list of galleries that is coming in.
+#[derive(Default)]
+struct Listed {
+    count: usize,
+    last: Option<GalleryId>,
+}
+
+impl Listed {
+    /// Takes the next entry; none if it cannot be read, such as one of a parameter set of the future.
+    fn take(&mut self, message: proto::GalleryInfo) -> Result<Option<GalleryInfo>, Error> {
+        self.count += 1;
+        if self.count > MAX_GALLERIES {
+            return Err(Error::TooManyGalleries { max: MAX_GALLERIES });
+        }
+        let info = match GalleryInfo::try_from(message) {
+            Ok(info) => info,
+            Err(error) => {
+                tracing::warn!(%error, "a listed gallery cannot be read");
+                return Ok(None);
+            }
+        };
+        let id = info.parameters.gallery;
+        if self.last.is_some_and(|last| last.0 >= id.0) {
+            return Err(Error::OutOfOrder { call: "ListGalleries" });
+        }
+        self.last = Some(id);
+        Ok(Some(info))
+    }
 }
 
 impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::Endpoint`], [`Error::Audience`], [`Error::Connect`], [`Error::File`] for the state directory.
+    /// [`Error::Endpoint`], [`Error::Audience`], [`Error::AttestationsOff`], [`Error::Connect`], [`Error::File`] for the
+    /// state directory.
     pub async fn connect(config: Config, keyring: Keyring) -> Result<Self, Error> {
         let audience = &config.audience;
         if audience.len() > MAX_AUDIENCE_BYTES || audience.chars().any(char::is_control) {
             return Err(Error::Audience { max_bytes: MAX_AUDIENCE_BYTES });
         }
+        if config.trusted_keys.is_some() && !config.attestations {
+            return Err(Error::AttestationsOff);
+        }
         let state = config.state_dir.as_deref().map(StateDir::open).transpose()?;
         let rpc = Rpc::connect(&config).await?;
-        let shared = Shared { config, keyring, rpc, state, open: Mutex::default() };
+        let shared =
+            Shared { config, keyring, rpc, state, open: Mutex::default(), deleted: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -80,10 +128,15 @@ impl Client {
         Ok(handle)
     }
 
-    /// All galleries of the server; those of foreign keys without name.
+    /// All galleries of the server but those that were deleted here. Those of foreign keys, and those whose
+    /// description is not one that this keyring made, have no name; what cannot be read at all is left out.
+    ///
+    /// # Errors
+    /// [`Error::OutOfOrder`] if the list does not ascend, [`Error::TooManyGalleries`].
     pub async fn galleries(&self) -> Result<Vec<GallerySummary>, Error> {
         let mut summaries = Vec::new();
         let mut page_token = Bytes::new();
+        let mut listed = Listed::default();
         loop {
             let request = proto::ListGalleriesRequest { page_size: 0, page_token };
             let list = |rpc: Rpc| {
@@ -91,34 +144,44 @@ impl Client {
                 async move { { rpc.gallery }.list_galleries(request).await }
             };
             let page = self.shared.rpc.repeat("ListGalleries", list).await?;
+            // A server that gives empty pages again and again would otherwise keep us here for ever.
+            if page.galleries.is_empty() && !page.next_page_token.is_empty() {
+                return Err(Error::OutOfOrder { call: "ListGalleries" });
+            }
             for message in page.galleries {
-                summaries.push(self.summary(&message.try_into()?)?);
+                summaries.extend(listed.take(message)?.map(|info| self.summary(&info)));
             }
             if page.next_page_token.is_empty() {
-                return Ok(summaries);
-            }
-            // A server that gives the same page again and again would otherwise keep us here for ever.
-            if page.next_page_token == request.page_token {
-                return Err(Error::OutOfOrder { call: "ListGalleries" });
+                break;
             }
             page_token = page.next_page_token;
         }
+        let shared = Arc::clone(&self.shared);
+        compute(move || {
+            summaries.retain(|summary| !shared.is_deleted(summary.id));
+            Ok(summaries)
+        })
+        .await
     }
 
-    fn summary(&self, info: &GalleryInfo) -> Result<GallerySummary, Error> {
+    fn summary(&self, info: &GalleryInfo) -> GallerySummary {
+        let gallery = info.parameters.gallery;
         let key = self.shared.keyring.find(info.parameters.key);
-        let opened =
-            key.map(|key| Gallery::peek(key, &info.parameters, &info.sealed_descriptor)).transpose()?;
+        let opened = key.and_then(|key| {
+            let peeked = Gallery::peek(key, &info.parameters, &info.sealed_descriptor);
+            // Anybody may have made a gallery and said that it is under our key.
+            peeked.inspect_err(|error| tracing::warn!(%gallery, %error, "a listed gallery is not ours")).ok()
+        });
         let (name, metric) = opened.unzip();
-        Ok(GallerySummary {
-            id: info.parameters.gallery,
+        GallerySummary {
+            id: gallery,
             name,
             metric,
             parameters: info.parameters,
             templates: info.templates,
             blocks: info.blocks,
             created_unix_ms: info.created_unix_ms,
-        })
+        }
     }
 
     /// Opens a gallery by its name or its id of 32 hexadecimal digits, and synchronises it.
@@ -157,7 +220,9 @@ impl Client {
             }
         }
         lock(&self.shared.open).remove(&id);
-        Ok(())
+        lock(&self.shared.deleted).insert(id);
+        let shared = Arc::clone(&self.shared);
+        compute(move || shared.state.as_ref().map_or(Ok(()), |state| HighWater::entomb(id, state))).await
     }
 
     /// The one gallery of this keyring that has a name or id.
@@ -167,7 +232,9 @@ impl Client {
             && let Some(found) = galleries.iter().find(|gallery| gallery.id == id)
         {
             let key = found.parameters.key;
-            return if found.name.is_some() { Ok(id) } else { Err(Error::ForeignKey { gallery: id, key }) };
+            // With a key of ours and a description that is not, opening says what is wrong with it.
+            let known = self.shared.keyring.find(key).is_some();
+            return if known { Ok(id) } else { Err(Error::ForeignKey { gallery: id, key }) };
         }
         let mut named = galleries.iter().filter(|gallery| gallery.name.as_deref() == Some(name_or_id));
         let name = name_or_id.to_owned();

@@ -20,6 +20,9 @@ pub enum Error {
         /// The limit.
         max_bytes: usize,
     },
+    /// Trusted keys are set, and attestations are switched off: nothing would be held against the keys.
+    #[error("there are trusted keys, but attestations are switched off")]
+    AttestationsOff,
     /// A gallery of this name exists under this keyring.
     #[error("there is a gallery of this name already: {gallery}")]
     NameTaken {
@@ -128,6 +131,12 @@ pub enum Error {
         call: &'static str,
         /// The limit.
         seconds: u64,
+    },
+    /// The server lists more galleries than are taken.
+    #[error("the server lists more than {max} galleries")]
+    TooManyGalleries {
+        /// The limit.
+        max: usize,
     },
     /// Others kept changing the gallery first.
     #[error("the gallery kept being changed by others, gave up after {attempts} attempts")]

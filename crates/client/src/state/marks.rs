@@ -21,6 +21,9 @@ pub(crate) struct Mark {
     pub(crate) digest: [u8; 32],
 }
 
+/// The mark of a gallery that was deleted. No manifest has this version.
+const TOMBSTONE: Mark = Mark { version: u64::MAX, digest: [0; 32] };
+
 /// The mark of one gallery: in memory, and in a file if there is a state directory.
 ///
 /// `"TYTOMRK1" || version u64 || digest 32 || SHA3-256(gallery || all that) 32`, little-endian.
@@ -47,12 +50,21 @@ impl HighWater {
     /// # Errors
     /// [`Error::StateFile`] for a damaged file: whether the server rolled back is then for a human to find out.
     pub(crate) fn open(gallery: GalleryId, state: Option<&StateDir>) -> Result<Self, Error> {
-        let file = state.map(|state| MarkFile {
-            path: state.file(gallery, "mark"),
-            lock: state.file(gallery, "mark-lock"),
-        });
+        let file = state.map(|state| MarkFile::new(gallery, state));
         let saved = file.as_ref().map(|file| file.read(gallery)).transpose()?.flatten();
         Ok(Self { gallery, file, marks: Mutex::new(Marks { seen: saved, saved }) })
+    }
+
+    /// Marks a gallery as deleted, for good: no manifest is ever new enough again.
+    pub(crate) fn entomb(gallery: GalleryId, state: &StateDir) -> Result<(), Error> {
+        let file = MarkFile::new(gallery, state);
+        let _turn = file.lock()?;
+        write_atomic(&file.path, &encode(gallery, TOMBSTONE))
+    }
+
+    /// Whether a gallery was marked as deleted.
+    pub(crate) fn is_entombed(gallery: GalleryId, state: &StateDir) -> bool {
+        matches!(MarkFile::new(gallery, state).read(gallery), Ok(Some(TOMBSTONE)))
     }
 
     /// The newest manifest that was seen. A server must never answer with an older one from now on.
@@ -96,6 +108,10 @@ impl HighWater {
 }
 
 impl MarkFile {
+    fn new(gallery: GalleryId, state: &StateDir) -> Self {
+        Self { path: state.file(gallery, "mark"), lock: state.file(gallery, "mark-lock") }
+    }
+
     fn read(&self, gallery: GalleryId) -> Result<Option<Mark>, Error> {
         match fs::read(&self.path) {
             Ok(bytes) => match decode(gallery, &bytes) {
@@ -192,6 +208,25 @@ mod tests {
         forked.observe(None, mark(9, 1)).unwrap();
         let forked = HighWater { file: HighWater::open(GALLERY, Some(&state)).unwrap().file, ..forked };
         assert!(matches!(forked.save(), Err(Error::Forked { version: 9, .. })));
+    }
+
+    #[test]
+    fn a_deleted_gallery_stays_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(directory.path()).unwrap();
+        let open = HighWater::open(GALLERY, Some(&state)).unwrap();
+        open.observe(None, mark(3, 3)).unwrap();
+        open.save().unwrap();
+        assert!(!HighWater::is_entombed(GALLERY, &state));
+        HighWater::entomb(GALLERY, &state).unwrap();
+        // Another process that still has it open sees more of it, and saves that.
+        open.observe(None, mark(4, 4)).unwrap();
+        open.save().unwrap();
+        assert!(HighWater::is_entombed(GALLERY, &state));
+        assert!(!HighWater::is_entombed(GalleryId([2; 16]), &state));
+        let again = HighWater::open(GALLERY, Some(&state)).unwrap();
+        assert!(matches!(again.observe(again.current(), mark(4, 4)), Err(Error::RolledBack { .. })));
+        assert!(matches!(open.observe(open.current(), mark(5, 5)), Err(Error::RolledBack { .. })));
     }
 
     #[test]
