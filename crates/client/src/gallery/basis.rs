@@ -47,7 +47,7 @@ impl Basis {
     /// Accepts the snapshot of an answer, or refuses it.
     ///
     /// # Errors
-    /// [`Error::RolledBack`], [`Error::Forked`], [`Error::MissingManifest`], or [`Error::Tenant`] for a manifest that
+    /// [`Error::RolledBack`], [`Error::Forked`], [`Error::MissingManifest`], as [`View::check_successor`], or [`Error::Tenant`] for a manifest that
     /// this key did not seal.
     pub(crate) fn accept(inner: &Inner, asked: Asked, snapshot: &SnapshotState) -> Result<Self, Error> {
         let (version, stated) = (snapshot.manifest_version, asked.view.version());
@@ -66,7 +66,9 @@ impl Basis {
             Some(_) if version == stated => None,
             Some(known) => {
                 let entries = known.manifest.entries().iter().enumerate();
-                let positions = entries.map(|(at, entry)| (entry.block, at)).collect();
+                let positions: HashMap<_, _> = entries.map(|(at, entry)| (entry.block, at)).collect();
+                let listed = |block| positions.get(&block).map(|&at: &usize| &known.manifest.entries()[at]);
+                asked.view.check_successor(listed)?;
                 Some(Newer { known, positions })
             }
         };
@@ -122,6 +124,11 @@ impl Basis {
             Some(newer) => newer.positions.get(&block).copied(),
             None => self.asked.view.position(block),
         }
+    }
+
+    /// What the client caught up to, if the answer was computed on something newer than it knew.
+    pub(crate) fn synced(&self) -> Option<&Arc<View>> {
+        self.synced.as_ref()
     }
 
     /// The views that may know a block of the answer: the newest first.

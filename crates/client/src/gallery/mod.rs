@@ -174,12 +174,11 @@ impl GalleryHandle {
     pub(crate) async fn catch_up(&self, version: u64) -> Result<Arc<View>, Error> {
         let _turn = self.0.sync_turn.lock().await;
         let view = self.0.view();
-        if view.version() >= version {
-            return Ok(view);
-        }
-        let (view, _) = self.fetch().await?;
+        let caught_up =
+            if view.version() >= version { Ok(view) } else { self.fetch().await.map(|(view, _)| view) };
+        // Whatever came of it: the answer that this is for was of a newer manifest than was known.
         self.save_marks().await?;
-        Ok(view)
+        caught_up
     }
 
     /// The caller holds the turn.
@@ -200,18 +199,6 @@ impl GalleryHandle {
             bytes_received: fetched.bytes_received,
         };
         Ok((inner.install(fetched.view, &fetched.enrolled), report))
-    }
-
-    /// Catches up beside other work; what fails is tried again by whoever needs it.
-    pub(crate) fn catch_up_later(&self, version: u64) {
-        if self.0.sync_turn.try_lock().is_ok() {
-            let handle = self.clone();
-            tokio::spawn(async move {
-                if let Err(error) = handle.catch_up(version).await {
-                    tracing::warn!(gallery = %handle.id(), %error, "synchronisation failed");
-                }
-            });
-        }
     }
 
     pub(crate) async fn save_marks(&self) -> Result<(), Error> {

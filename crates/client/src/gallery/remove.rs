@@ -18,6 +18,12 @@ const MAX_BLOCKS: usize = 32;
 
 impl GalleryHandle {
     pub(crate) async fn remove_all(&self, subject: &SubjectId) -> Result<u64, Error> {
+        let removed = self.remove_until_gone(subject).await;
+        self.save_marks().await?;
+        removed
+    }
+
+    async fn remove_until_gone(&self, subject: &SubjectId) -> Result<u64, Error> {
         let mut removed = 0;
         loop {
             let _turn = self.0.mutation_turn.lock().await;
@@ -25,7 +31,6 @@ impl GalleryHandle {
             let (view, _) = self.synchronise().await?;
             let places = self.0.locate(&view, subject);
             if places.is_empty() {
-                self.save_marks().await?;
                 return Ok(removed);
             }
             let mut blocks = BTreeMap::<BlockId, Vec<u16>>::new();

@@ -140,12 +140,9 @@ impl GalleryHandle {
         let mut basis = Basis::accept(&self.0, comparison.asked.clone(), &answer.snapshot)?;
         let answered = Answered::group(self, &basis, &answer)?;
         if basis.is_newer() {
-            if answered.needs_newer_view(&comparison, &basis) {
-                let version = basis.version();
-                basis.set_synced(self.catch_up(version).await?);
-            } else {
-                self.catch_up_later(basis.version());
-            }
+            // Always: templates that were enrolled meanwhile must not be left out either.
+            let version = basis.version();
+            basis.set_synced(self.catch_up(version).await?);
         }
         let inner = Arc::clone(&self.0);
         compute(move || {
@@ -197,17 +194,6 @@ impl Answered {
             }
         }
         Ok(grouped)
-    }
-
-    /// Whether the answer differs from what the view at request time says, so that a newer one must explain it.
-    fn needs_newer_view(&self, comparison: &Comparison, basis: &Basis) -> bool {
-        let expected: HashSet<_> = comparison.places.iter().copied().collect();
-        let explained = |(block, _): &&(BlockId, u16)| {
-            // Left out, although its block did not change: no view can explain that.
-            basis.position(*block).is_some_and(|at| comparison.knows(basis, at))
-        };
-        self.slots.difference(&expected).next().is_some()
-            || expected.difference(&self.slots).any(|place| !explained(&place))
     }
 }
 
@@ -283,10 +269,24 @@ impl Settled<'_> {
         Ok(())
     }
 
-    /// Every template that was known when the request was made is there, or was removed since.
+    /// Every template that was known when the request was made is there, or was removed since; and so is every one that
+    /// came since and that the answer was computed on.
     fn check_complete(&self) -> Result<(), Error> {
         for &(block, slot) in &self.comparison.places {
             if !self.answered.slots.contains(&(block, slot)) && !self.was_removed(block, slot)? {
+                return Err(Error::MissingSlot { block, slot });
+            }
+        }
+        let Some(synced) = self.basis.synced() else { return Ok(()) };
+        // Blocks that changed since the answer was computed prove nothing about it, unless nothing at all came.
+        let nothing = self.answered.slots.is_empty();
+        let is_due = |block| {
+            let position = self.basis.position(block)?;
+            Some(synced.block(block)?.is(&self.basis.entries()[position]))
+        };
+        for (block, slot) in self.inner.locate(synced, &self.comparison.subject) {
+            let due = nothing || is_due(block).unwrap_or(false);
+            if due && !self.answered.slots.contains(&(block, slot)) {
                 return Err(Error::MissingSlot { block, slot });
             }
         }

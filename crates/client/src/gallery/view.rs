@@ -188,6 +188,10 @@ impl View {
         if let Some(&block) = changed.keys().next() {
             return Err(Error::UnknownBlock(block));
         }
+        if let Some(before) = before {
+            let listed: HashMap<_, _> = entries.iter().map(|entry| (entry.block, entry)).collect();
+            before.check_successor(|block| listed.get(&block).copied())?;
+        }
         let same = |before: &&Self| {
             let ids = before.known.manifest.entries().iter().map(|entry| entry.block);
             ids.eq(entries.iter().map(|entry| entry.block))
@@ -197,6 +201,28 @@ impl View {
             None => Arc::new(entries.iter().enumerate().map(|(at, entry)| (entry.block, at)).collect()),
         };
         Ok(Self { known, blocks, positions })
+    }
+
+    /// Refuses a later manifest that takes back what this view knows. Blocks never leave a gallery, and versions never
+    /// fall, so that only a server that rolled back and was then written to by a mistaken client has such a manifest.
+    ///
+    /// # Errors
+    /// [`Error::MissingBlock`], [`Error::StaleBlock`], [`Error::OtherRecord`].
+    pub(crate) fn check_successor<'a>(
+        &self,
+        listed: impl Fn(BlockId) -> Option<&'a ManifestEntry>,
+    ) -> Result<(), Error> {
+        for known in self.manifest().entries() {
+            let block = known.block;
+            let entry = listed(block).ok_or(Error::MissingBlock(block))?;
+            if entry.version < known.version {
+                return Err(Error::StaleBlock { block, found: entry.version, listed: known.version });
+            }
+            if entry.version == known.version && entry.record_digest != known.record_digest {
+                return Err(Error::OtherRecord(block));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -351,6 +377,32 @@ pub(crate) mod tests {
         entry.record_digest[0] ^= 1;
         let forked = assemble(&made.view.manifest().next(&[entry]), vec![(block, state)]);
         assert!(matches!(forked, Some(Error::OtherRecord(found)) if found == block));
+    }
+
+    #[test]
+    fn a_later_manifest_that_takes_a_block_back_is_refused() {
+        let mut made = made();
+        let (block, view) = filled(&mut made);
+        let entry = view.manifest().entries()[0];
+        let check = |entries: Vec<ManifestEntry>| {
+            view.check_successor(|block| entries.iter().find(|entry| entry.block == block)).err()
+        };
+        assert!(check(vec![entry]).is_none());
+        assert!(
+            check(vec![ManifestEntry { version: entry.version + 1, record_digest: [0; 16], block }])
+                .is_none()
+        );
+        assert!(matches!(check(vec![]), Some(Error::MissingBlock(found)) if found == block));
+        let older = ManifestEntry { version: entry.version - 1, ..entry };
+        assert!(matches!(check(vec![older]), Some(Error::StaleBlock { found: 1, listed: 2, .. })));
+        let other = ManifestEntry { record_digest: [7; 16], ..entry };
+        assert!(matches!(check(vec![other]), Some(Error::OtherRecord(_))));
+        // The same where views are made: everything that the older manifest lists is at hand, and it is refused.
+        let older = made.view.manifest().next(&[]).next(&[]);
+        let state = Arc::clone(made.view.block(block).unwrap());
+        let refused =
+            View::assemble(known(&made.gallery, &older), Some(&view), &mut HashMap::from([(block, state)]));
+        assert!(matches!(refused.err(), Some(Error::StaleBlock { found: 1, listed: 2, .. })));
     }
 
     #[test]
