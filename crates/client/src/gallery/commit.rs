@@ -215,6 +215,18 @@ impl GalleryHandle {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut uncertain = false;
+        let settled = self.mutate_until_settled(work, channel, tally, &mut uncertain).await;
+        settled.map_err(|error| Failure { error, uncertain })
+    }
+
+    /// `uncertain` rises before a mutation is sent, and falls only when the server or its records say what became of it.
+    async fn mutate_until_settled(
+        &self,
+        work: &Arc<Vec<BlockWork>>,
+        channel: &mut MutationChannel,
+        tally: &mut Tally,
+        uncertain: &mut bool,
+    ) -> Result<(), Error> {
         for conflicts in 1..=MAX_CONFLICTS {
             let view = self.0.view();
             if work.iter().all(|work| work.is_done(&view)) {
@@ -225,26 +237,25 @@ impl GalleryHandle {
             let base = Arc::clone(&view);
             // The next view is made while the server works.
             let successor = tokio::task::spawn_blocking(move || next_view(&inner, &base, known, updates));
-            let sent = self.send(mutation, channel, tally, &mut uncertain).await;
-            match sent.map_err(|error| Failure { error, uncertain })? {
+            *uncertain = true;
+            match self.send(mutation, channel, tally).await? {
                 Outcome::Committed { manifest_version } => {
-                    let successor = successor.await.map_err(Error::from)??;
-                    return Ok(self.adopt(channel.call(), successor, manifest_version)?);
+                    let successor = successor.await??;
+                    return self.adopt(channel.call(), successor, manifest_version);
                 }
                 Outcome::Conflict { .. } => {
                     tally.conflicts += 1;
-                    let synced = self.synchronise().await;
-                    synced.map_err(|error| Failure { error, uncertain })?;
+                    self.synchronise().await?;
                     if work.iter().all(|work| work.is_done(&self.0.view())) {
                         return Ok(());
                     }
                     // What the newest records do not show did not happen.
-                    uncertain = false;
+                    *uncertain = false;
                     pause(conflicts.min(4)).await;
                 }
             }
         }
-        Err(Error::Contention { attempts: MAX_CONFLICTS }.into())
+        Err(Error::Contention { attempts: MAX_CONFLICTS })
     }
 
     async fn build(
@@ -280,7 +291,6 @@ impl GalleryHandle {
         mutation: Mutation,
         channel: &mut MutationChannel,
         tally: &mut Tally,
-        uncertain: &mut bool,
     ) -> Result<Outcome, Error> {
         let request = EnrolRequest::from(mutation);
         let max_attempts = self.0.shared.rpc.max_attempts();
@@ -289,11 +299,7 @@ impl GalleryHandle {
             tally.requests += 1;
             tally.bytes_sent += size(&request);
             match channel.exchange(&self.0.shared.rpc, request.clone()).await {
-                Err(error) if error.is_transient() => {
-                    *uncertain = true;
-                    if attempts == max_attempts {
-                        return Err(error);
-                    }
+                Err(error) if error.is_transient() && attempts < max_attempts => {
                     pause(attempts).await;
                     attempts += 1;
                 }
