@@ -56,6 +56,10 @@ impl GalleryHandle {
         let mut kept = self.0.writer.lock().await;
         // Should this future be dropped, a new writer is made from the journal.
         let mut writer = std::mem::take(&mut *kept);
+        if writer.is_new() && self.0.shared.state.is_some() {
+            // Somebody else may have gone on with a journalled block since this handle last looked.
+            self.synchronise().await?;
+        }
         let (inner, view) = (Arc::clone(&self.0), self.0.view());
         writer = compute(move || writer.prepare(&inner, &view).map(|()| writer)).await?;
         let Writer { open, journal, .. } = &mut writer;

@@ -21,6 +21,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Whether the journal was not asked yet: what it says is held against the newest records.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.opened
+    }
+
     /// Opens the journal at the first use, and forgets blocks that the gallery does not have. Blocks on the disk.
     ///
     /// A process that finds the journal in use by another goes on without one: it fills only blocks that it

@@ -4,7 +4,10 @@
 //! locked as long as it is open, and says so durably before a slot's delta is sent. Whatever is doubtful about it
 //! costs the rest of a block and nothing more.
 //!
-//! `"TYTOJNL1" || gallery 16`, then records `length u16 (18) || block 16 || next slot u16 || digest 32`, little-endian.
+//! A copy of a state directory knows as much as the original, and must not hand out the same slots: a journal counts
+//! only beside the lock file that it was written beside, by device and inode.
+//!
+//! `"TYTOJNL2" || gallery 16 || device u64 || inode u64`, then records `length u16 (18) || block 16 || next slot u16 || digest 32`, little-endian.
 //! A record's digest is `SHA3-256("tyto/v1/journal" || gallery || digest of the record before || block || next slot)`.
 
 use super::StateDir;
@@ -13,13 +16,13 @@ use crate::keyring_file::write_atomic;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::{BlockId, GalleryId};
 
-const MAGIC: &[u8; 8] = b"TYTOJNL1";
-const HEADER_BYTES: usize = 8 + 16;
+const MAGIC: &[u8; 8] = b"TYTOJNL2";
+const HEADER_BYTES: usize = 8 + 16 + 8 + 8;
 const BODY_BYTES: usize = 16 + 2;
 const RECORD_BYTES: usize = 2 + BODY_BYTES + 32;
 /// A journal longer than this is written anew with what still counts.
@@ -28,6 +31,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// The locked journal of one gallery.
 pub(crate) struct Journal {
     gallery: GalleryId,
+    header: [u8; HEADER_BYTES],
     path: PathBuf,
     file: File,
     bytes: usize,
@@ -53,16 +57,17 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Error::file(lock_path)(error)),
         }
+        let header = header(gallery, &lock.metadata().map_err(Error::file(&lock_path))?);
         let next_slots = match fs::read(&path) {
-            Ok(bytes) => replay(gallery, &bytes).unwrap_or_else(|| {
-                tracing::warn!(%gallery, "the enrolment journal is damaged: its half-full blocks are given up");
+            Ok(bytes) => replay(gallery, &header, &bytes).unwrap_or_else(|| {
+                tracing::warn!(%gallery, "the enrolment journal is damaged or a copy: its half-full blocks are given up");
                 BTreeMap::new()
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(Error::file(path)(error)),
         };
-        let (file, bytes, chain) = rewrite(&path, gallery, &next_slots)?;
-        Ok(Some(Self { gallery, path, file, bytes, chain, next_slots, _lock: lock }))
+        let (file, bytes, chain) = rewrite(&path, gallery, &header, &next_slots)?;
+        Ok(Some(Self { gallery, header, path, file, bytes, chain, next_slots, _lock: lock }))
     }
 
     /// The blocks that may be gone on with, and their next slots.
@@ -97,18 +102,28 @@ impl Journal {
     }
 
     fn rewrite(&mut self) -> Result<(), Error> {
-        (self.file, self.bytes, self.chain) = rewrite(&self.path, self.gallery, &self.next_slots)?;
+        (self.file, self.bytes, self.chain) =
+            rewrite(&self.path, self.gallery, &self.header, &self.next_slots)?;
         Ok(())
     }
+}
+
+fn header(gallery: GalleryId, lock: &fs::Metadata) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..24].copy_from_slice(&gallery.0);
+    header[24..32].copy_from_slice(&lock.dev().to_le_bytes());
+    header[32..].copy_from_slice(&lock.ino().to_le_bytes());
+    header
 }
 
 fn rewrite(
     path: &PathBuf,
     gallery: GalleryId,
+    header: &[u8; HEADER_BYTES],
     next_slots: &BTreeMap<BlockId, u16>,
 ) -> Result<(File, usize, [u8; 32]), Error> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&gallery.0);
+    let mut bytes = header.to_vec();
     let mut chain = [0; 32];
     for (&block, &slot) in next_slots {
         chain = push(gallery, &chain, block, slot, &mut bytes);
@@ -130,11 +145,8 @@ fn push(gallery: GalleryId, chain: &[u8; 32], block: BlockId, next_slot: u16, ou
 
 /// Reads a journal. A record that was cut off (or only made room for) when the machine stopped was never synced, so
 /// nothing was sent on its strength: it is ignored. Any other damage makes the whole journal worthless.
-fn replay(gallery: GalleryId, bytes: &[u8]) -> Option<BTreeMap<BlockId, u16>> {
-    let (header, mut rest) = bytes.split_at_checked(HEADER_BYTES)?;
-    if header[..8] != *MAGIC || header[8..] != gallery.0 {
-        return None;
-    }
+fn replay(gallery: GalleryId, header: &[u8], bytes: &[u8]) -> Option<BTreeMap<BlockId, u16>> {
+    let mut rest = bytes.strip_prefix(header)?;
     let mut next_slots = BTreeMap::new();
     let mut chain = [0; 32];
     while let Some((record, after)) = rest.split_at_checked(RECORD_BYTES) {
@@ -248,6 +260,23 @@ mod tests {
         shorter.extend_from_slice(&whole[HEADER_BYTES + RECORD_BYTES..]);
         fs::write(&path, &shorter).unwrap();
         assert_eq!(reopen(&state), []);
+    }
+
+    #[test]
+    fn a_copied_state_directory_hands_out_no_slot_again() {
+        let (original, state, _) = state();
+        let mut journal = Journal::open(&state, GALLERY).unwrap().unwrap();
+        journal.append(&[(A, 7)]).unwrap();
+        drop(journal);
+        let copy = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(original.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        let copied = StateDir::open(copy.path()).unwrap();
+        assert_eq!(reopen(&copied), []);
+        assert_eq!(reopen(&copied), [], "nor later");
+        assert_eq!(reopen(&state), [(A, 7)], "the original goes on");
     }
 
     #[test]
