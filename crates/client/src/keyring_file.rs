@@ -51,6 +51,7 @@ pub fn save(path: &Path, keyring: &Keyring, passphrase: &[u8], cost: Cost) -> Re
 /// # Errors
 /// As [`open`] and [`save`].
 pub fn add_key(path: &Path, passphrase: &[u8], cost: Cost) -> Result<Keyring, Error> {
+    let _turn = lock(path)?;
     let mut keyring = open(path, passphrase)?;
     keyring.add(TenantKey::generate()?, unix_seconds())?;
     save(path, &keyring, passphrase, cost)?;
@@ -62,6 +63,7 @@ pub fn add_key(path: &Path, passphrase: &[u8], cost: Cost) -> Result<Keyring, Er
 /// # Errors
 /// As [`open`] and [`save`].
 pub fn change_passphrase(path: &Path, old: &[u8], new: &[u8], cost: Cost) -> Result<(), Error> {
+    let _turn = lock(path)?;
     save(path, &open(path, old)?, new, cost)
 }
 
@@ -91,6 +93,7 @@ pub fn import(
     cost: Cost,
 ) -> Result<usize, Error> {
     let exported = open(from, from_passphrase)?;
+    let _turn = lock(path)?;
     let exists = path.try_exists().map_err(Error::file(path))?;
     let mut keyring = if exists { open(path, passphrase)? } else { Keyring::default() };
     let added = keyring.merge(exported)?;
@@ -98,6 +101,19 @@ pub fn import(
         save(path, &keyring, passphrase, cost)?;
     }
     Ok(added)
+}
+
+/// Waits until nobody else changes the keyring file; held until it is dropped. A key that another process added in
+/// between would otherwise be lost. The lock has a file of its own beside it, since the keyring's is replaced.
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(".lock");
+    let path = path.with_file_name(name);
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(&path).map_err(Error::file(&path))?;
+    file.lock().map_err(Error::file(&path))?;
+    Ok(file)
 }
 
 fn unix_seconds() -> u64 {
@@ -184,7 +200,24 @@ mod tests {
         assert!(open(&here, b"one").is_err());
         assert!(open(&here, b"three").unwrap().find(id).is_some());
         let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 3, "no temporary file stays behind: {left:?}");
+        assert!(
+            !left.iter().any(|name| name.to_string_lossy().ends_with(".tmp")),
+            "no temporary file stays behind: {left:?}"
+        );
+    }
+
+    #[test]
+    fn keys_that_are_added_side_by_side_all_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        create(&path, b"one", CHEAP).unwrap();
+        let add = || add_key(&path, b"one", CHEAP).unwrap().current().unwrap().id();
+        let added: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let keyring = open(&path, b"one").unwrap();
+        assert!(added.into_iter().all(|id| keyring.find(id).is_some()));
     }
 
     #[test]
