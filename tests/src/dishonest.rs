@@ -36,8 +36,12 @@ pub struct Fault {
     pub records: Option<Tamper<Vec<gallery::FetchRecordsResponse>>>,
     /// An enrolment on its way in.
     pub enrol_request: Option<Tamper<gallery::EnrolRequest>>,
+    /// The acknowledgement of an enrolment.
+    pub enrol_response: Option<Tamper<gallery::EnrolResponse>>,
     /// A segment on its way in: the proxy makes its digest fit again.
     pub segment: Option<Tamper<Vec<u8>>>,
+    /// A list of galleries on its way out.
+    pub galleries: Option<Tamper<gallery::ListGalleriesResponse>>,
     /// Deltas on their way out.
     pub deltas: Option<Tamper<gallery::FetchDeltasResponse>>,
 }
@@ -166,7 +170,9 @@ impl GalleryService for Proxy {
         &self,
         request: Request<gallery::ListGalleriesRequest>,
     ) -> Result<Response<gallery::ListGalleriesResponse>, Status> {
-        self.gallery.clone().list_galleries(request.into_inner()).await
+        let mut answer = self.gallery.clone().list_galleries(request.into_inner()).await?.into_inner();
+        self.tamper(|fault| fault.galleries.as_ref(), &mut answer);
+        Ok(Response::new(answer))
     }
 
     async fn delete_gallery(
@@ -206,7 +212,12 @@ impl GalleryService for Proxy {
             });
             futures_util::future::ready(altered)
         });
-        let answers = self.gallery.clone().enrol(requests).await?.into_inner();
+        let proxy = self.clone();
+        let answers = self.gallery.clone().enrol(requests).await?.into_inner().map(move |answer| {
+            let mut answer = answer?;
+            proxy.tamper(|fault| fault.enrol_response.as_ref(), &mut answer);
+            Ok(answer)
+        });
         Ok(Response::new(answers.boxed()))
     }
 

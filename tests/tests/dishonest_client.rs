@@ -1,10 +1,11 @@
 //! What a dishonest server can learn from how a client takes its answers: nothing.
 
 use futures_util::StreamExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tonic::Status;
+use tyto_api::proto::gallery::v1 as galleries;
 use tyto_api::proto::matching::v1 as matching;
 use tyto_api::proto::matching::v1::identify_response::Part;
 use tyto_client::{Error, GalleryHandle, IdentifyOptions, ProbeBy};
@@ -159,4 +160,100 @@ async fn an_answer_that_breaks_off_after_a_block_gets_no_second_try() {
     }
     world.proxy.repent();
     world.identify(ProbeBy::Ticket).await.expect("an honest answer is accepted");
+}
+
+/// A list of galleries with entries that are not this tenant's, whatever they say.
+fn list_strangers(messages: &mut galleries::ListGalleriesResponse) {
+    let honest = messages.galleries[0].clone();
+    let mut garbage = honest.clone();
+    garbage.sealed_descriptor = vec![7; honest.sealed_descriptor.len()].into();
+    garbage.parameters.as_mut().expect("an honest answer").gallery_id = vec![0xff; 16].into();
+    let mut future = honest;
+    future.parameters.as_mut().expect("an honest answer").parameter_set = 999;
+    messages.galleries.insert(0, future);
+    messages.galleries.push(garbage);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_gallery_in_the_list_stops_nobody() {
+    let rig = Rig::start().await;
+    let proxy = Proxy::start(&rig.endpoint()).await;
+    let client = connect(proxy.endpoint()).await;
+    gallery(&client, "ours", 16, 16).await;
+    proxy.commit(Fault { galleries: Some(Box::new(list_strangers)), ..Fault::default() });
+    let names: Vec<_> = client.galleries().await.expect("a list").into_iter().map(|it| it.name).collect();
+    assert_eq!(names, [Some("ours".to_owned()), None]);
+    client.open_gallery("ours").await.expect("ours opens");
+    proxy.commit(Fault {
+        galleries: Some(Box::new(|list| list.galleries.extend(list.galleries.clone()))),
+        ..Fault::default()
+    });
+    let twice = client.galleries().await;
+    assert!(matches!(twice, Err(Error::OutOfOrder { .. })), "{twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_gallery_that_is_listed_again_is_not_found() {
+    let rig = Rig::start().await;
+    let proxy = Proxy::start(&rig.endpoint()).await;
+    let client = connect(proxy.endpoint()).await;
+    gallery(&client, "gone", 16, 16).await;
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    proxy.commit(Fault {
+        galleries: Some(Box::new(move |list| *keep.lock().unwrap() = Some(list.clone()))),
+        ..Fault::default()
+    });
+    client.delete_gallery("gone").await.expect("an honest deletion");
+    let old = kept.lock().unwrap().clone().expect("a list passed");
+    proxy.commit(Fault { galleries: Some(Box::new(move |list| list.clone_from(&old))), ..Fault::default() });
+    assert!(client.galleries().await.expect("a list").is_empty());
+    assert!(matches!(client.open_gallery("gone").await, Err(Error::UnknownGallery { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_came_meanwhile_must_be_answered_too() {
+    let rig = Rig::start().await;
+    let proxy = Proxy::start(&rig.endpoint()).await;
+    let key = tyto_client::tenant::TenantKey::generate().expect("OS randomness");
+    let client = |endpoint: String| {
+        let keyring = tyto_client::tenant::keyring::Keyring::new(key.duplicate(), 1);
+        let mut config = tyto_client::Config::new(endpoint);
+        config.attestations = false;
+        async move { tyto_client::Client::connect(config, keyring).await.expect("it connects") }
+    };
+    let (writer, reader) = (client(rig.endpoint()).await, client(proxy.endpoint().to_owned()).await);
+    let ours = gallery(&writer, "faces", 16, 16).await;
+    let mut rng = Rng(23);
+    let [first, second, probe] = [(); 3].map(|()| template(&ours, &mut rng));
+    ours.enrol([(subject(0), first)], &|_| ()).await.expect("an honest enrolment");
+    let theirs = reader.open_gallery("faces").await.expect("an honest server");
+    // Behind the reader's back: the answer is computed on a manifest that the reader does not know yet.
+    ours.enrol([(subject(0), second)], &|_| ()).await.expect("an honest enrolment");
+    proxy.commit(Fault {
+        verify_response: Some(Box::new(|answer| {
+            assert_eq!(answer.results.len(), 2);
+            answer.results.sort_by_key(|result| result.slot);
+            answer.results.truncate(1);
+        })),
+        ..Fault::default()
+    });
+    let outcome = theirs.verify(&subject(0), &probe).await;
+    assert!(matches!(outcome, Err(Error::MissingSlot { .. })), "{outcome:?}");
+    proxy.repent();
+    assert_eq!(theirs.verify(&subject(0), &probe).await.expect("an honest answer").templates.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_whose_acknowledgement_is_garbage_are_counted_as_uncertain() {
+    let mut world = world(24).await;
+    world.proxy.commit(Fault {
+        enrol_response: Some(Box::new(|answer| *answer = galleries::EnrolResponse::default())),
+        ..Fault::default()
+    });
+    let more: Vec<_> = (400..403).map(|i| (subject(i), template(&world.gallery, &mut world.rng))).collect();
+    let outcome = world.gallery.enrol(more, &|_| ()).await;
+    assert!(matches!(outcome, Err(Error::Enrolment { acknowledged: 0, uncertain: 3, .. })), "{outcome:?}");
+    world.proxy.repent();
+    assert_eq!(world.gallery.subjects().await.expect("an honest server").len(), 403, "they had arrived");
 }
