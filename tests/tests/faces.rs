@@ -30,7 +30,7 @@ async fn run(trial: Trial) -> Outcome {
 /// FNMR at a false match rate, encrypted and float.
 fn fnmr(report: &Report, fmr: f64) -> (Rate, Rate) {
     let at = |rates: &[FnmrAtFmr]| {
-        rates.iter().find(|rate| (rate.fmr_limit - fmr).abs() < 1e-9).expect("a reported rate").fnmr.clone()
+        rates.iter().find(|rate| (rate.fmr_limit - fmr).abs() < 1e-9).expect("a reported rate").fnmr
     };
     (at(&report.encrypted.verification.fnmr_at_fmr), at(&report.float.verification.fnmr_at_fmr))
 }

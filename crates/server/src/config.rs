@@ -245,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn the_file_for_operators_holds_the_defaults() {
+        let text = include_str!("../../../deploy/tytod.toml").replace("# admin_listen", "admin_listen");
+        let Config { data_dir, admin_listen, .. } = Config::default();
+        assert!(Config::parse(&text).unwrap().admin_listen.is_some());
+        assert_eq!(Config { data_dir, admin_listen, ..Config::parse(&text).unwrap() }, Config::default());
+    }
+
+    #[test]
     fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
         for (text, name) in [
             ("listne = '0.0.0.0:1'", "listne"),

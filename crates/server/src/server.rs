@@ -205,7 +205,7 @@ async fn tidy(store: Store) {
             Ok(0) => {}
             Ok(abandoned) => tracing::info!(abandoned, "idle uploads given up"),
             Err(error) => {
-                tracing::error!(error = %crate::status::chain(&error), "uploads cannot be given up")
+                tracing::error!(error = %crate::status::chain(&error), "uploads cannot be given up");
             }
         }
     }

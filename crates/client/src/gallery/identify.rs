@@ -26,7 +26,7 @@ use tyto_tenant::{SubjectId, Template};
 
 const CALL: &str = "Identify";
 /// How long one identification may take, with everything that is sent again.
-const MAX_IDENTIFICATION: Duration = Duration::from_secs(600);
+const MAX_IDENTIFICATION: Duration = Duration::from_mins(10);
 
 /// A search on its way.
 struct Search {

@@ -110,6 +110,9 @@ async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running, p
             }
         }
         Err(error) => {
+            if let Some((ticket, _)) = &used {
+                tickets::finish_use(&app, *ticket, None).await;
+            }
             if let Some(sender) = sender {
                 // The caller may be gone, which is no fault.
                 let _ = Patience::new().send(&sender, Err(error)).await;

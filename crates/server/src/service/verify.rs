@@ -49,14 +49,14 @@ pub(crate) async fn verify(app: Arc<App>, request: Verify) -> Result<VerifyAnswe
                     let result = compute(move || answer(&computing, &gallery, &request, &queries)).await;
                     drop(permit);
                     let kept = match &result {
-                        Ok(answer) => [&[ANSWERED], &answer.to_bytes()[..]].concat(),
-                        Err(Error::UnknownSubject) => vec![UNKNOWN_SUBJECT],
-                        Err(_) => return result,
+                        Ok(answer) => Some([&[ANSWERED], &answer.to_bytes()[..]].concat()),
+                        Err(Error::UnknownSubject) => Some(vec![UNKNOWN_SUBJECT]),
+                        Err(_) => None,
                     };
                     // The caller need not wait for the disk; a retry does, because the ticket is still held.
                     let running = app.work.begin();
                     tokio::spawn(async move {
-                        tickets::finish_use(&app, id, Some(kept)).await;
+                        tickets::finish_use(&app, id, kept).await;
                         drop((hold, running));
                     });
                     result
