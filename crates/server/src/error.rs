@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tyto_scheme::{BlockId, GalleryId, TicketId};
 
-/// What can go wrong, at start and in calls. [`crate::status`] says what a caller gets to see of it.
+/// What can go wrong, at start and in calls. `status` says what a caller gets to see of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
