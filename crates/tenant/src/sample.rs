@@ -4,7 +4,7 @@
 use tyto_kernels::{N, Poly, modq};
 use tyto_pqc::kmac::XofReader;
 use tyto_scheme::params::{ETA, T};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Modulus of the check vector: `2^61 - 1`.
 pub(crate) const P: u64 = (1 << 61) - 1;
@@ -92,11 +92,6 @@ pub(crate) fn reduce_p(value: i128) -> u64 {
     let folded = folded + (folded >> 63 & P as i64);
     let reduced = folded - P as i64;
     (reduced + (reduced >> 63 & P as i64)) as u64
-}
-
-/// Wipes a plain buffer that held secret coordinates.
-pub(crate) fn wipe(values: &mut [i16]) {
-    values.zeroize();
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Templates and probes: integer vectors under the range invariant, and the quantiser that makes them.
 
 use crate::Error;
-use crate::sample::wipe;
 use tyto_scheme::params::NORM2_MAX;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The norm that the quantiser scales to; the largest integer whose square is within the invariant.
 pub const TARGET_NORM: f64 = 31.0;
@@ -40,7 +39,7 @@ impl Template {
 
 impl Drop for Template {
     fn drop(&mut self) {
-        wipe(&mut self.0);
+        self.0.zeroize();
     }
 }
 
