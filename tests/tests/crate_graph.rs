@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on, all of which stand above it in the
 /// table: that is the proof that there is no cycle.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tyto-kernels", &[]),
     ("tyto-scheme", &["tyto-kernels"]),
     ("tyto-pqc", &["tyto-kernels"]),
@@ -20,7 +20,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("tyto-store", &["tyto-scheme", "tyto-attest"]),
     ("tyto-server", &["tyto-api", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-client", &["tyto-api", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
-    ("tyto-cli", &["tyto-client"]),
+    ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
+    ("tyto-cli", &["tyto-client", "tyto-measure"]),
     ("tyto-demo", &["tyto-cli", "tyto-client", "tyto-server"]),
 ];
 
@@ -47,7 +48,7 @@ const IO_CRATES: [&str; 11] = [
 ];
 
 /// Crates that hold tenant keys or code that uses them.
-const TENANT_SIDE: [&str; 4] = ["tyto-tenant", "tyto-client", "tyto-cli", "tyto-demo"];
+const TENANT_SIDE: [&str; 5] = ["tyto-tenant", "tyto-client", "tyto-measure", "tyto-cli", "tyto-demo"];
 
 /// The dependency kinds of `cargo metadata`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
