@@ -65,10 +65,10 @@ fn identification(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements((MATCH_BATCH * layout.slots()) as u64));
         let mut answers = Vec::new();
         for backend in supported() {
-            match_blocks(backend, &blocks, &packed, &mut out);
+            match_blocks(backend, &blocks, &[&packed], &mut out);
             answers.push(reply::pack(&layout, &reply::compress(&layout, &inverse(&out[0]))));
             group.bench_function(format!("match/{backend}"), |bench| {
-                bench.iter(|| match_blocks(backend, black_box(&blocks), black_box(&packed), &mut out));
+                bench.iter(|| match_blocks(backend, black_box(&blocks), black_box(&[&packed]), &mut out));
             });
         }
         assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "every backend gives the same answer");

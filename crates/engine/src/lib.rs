@@ -21,5 +21,6 @@ pub use query::{add_deltas, prepare_query};
 pub use slots::SlotSet;
 pub use snapshot::{Located, Snapshot, StateDigests};
 
-/// The packed form of a query, as the kernels read it, and the blocks that one batch of replies has at most.
-pub use tyto_kernels::{MATCH_BATCH, PackedQuery};
+/// The packed form of a query, as the kernels read it, the blocks that one batch of replies has at most, and the
+/// queries that one pass serves at most.
+pub use tyto_kernels::{MATCH_BATCH, MAX_PROBES, PackedQuery};

@@ -19,19 +19,21 @@ pub struct BlockReply {
     pub packed: Vec<u8>,
 }
 
-/// Compares a query with every block of a snapshot and gives the replies to `sink`, batch by batch in the order
-/// of the blocks, the first of them long before the last block is read. A `sink` that breaks ends the pass.
+/// Compares up to [`MAX_PROBES`](tyto_kernels::MAX_PROBES) queries with every block of a snapshot in one pass and
+/// gives the replies to `sink`, batch by batch in the order of the blocks, the first of them long before the last
+/// block is read. A batch has the replies to each query, in the order of the queries. A `sink` that breaks ends
+/// the pass.
 ///
 /// The calling thread works too; `threads - 1` more are started, each with a contiguous part of the blocks.
-/// Their replies wait in memory for their turn (at most 2 bytes a slot).
+/// Their replies wait in memory for their turn (at most 2 bytes a slot and query).
 ///
 /// # Panics
-/// If the query does not have the layout's number of polynomials.
+/// If there is no query or too many, or one does not have the layout's number of polynomials.
 pub fn match_all(
     snapshot: &Snapshot,
-    query: &PackedQuery,
+    queries: &[&PackedQuery],
     threads: NonZeroUsize,
-    mut sink: impl FnMut(Vec<BlockReply>) -> ControlFlow<()>,
+    mut sink: impl FnMut(Vec<Vec<BlockReply>>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut parts = parts(snapshot.blocks().len(), threads.get()).into_iter();
     let Some(first) = parts.next() else { return ControlFlow::Continue(()) };
@@ -41,7 +43,7 @@ pub fn match_all(
             .map(|part| {
                 let (sender, replies) = mpsc::channel();
                 scope.spawn(move || {
-                    match_part(snapshot, part, query, |batch| match sender.send(batch) {
+                    match_part(snapshot, part, queries, |batch| match sender.send(batch) {
                         Ok(()) if !stopped.load(Ordering::Relaxed) => ControlFlow::Continue(()),
                         _ => ControlFlow::Break(()),
                     })
@@ -54,7 +56,7 @@ pub fn match_all(
             stopped.fetch_or(flow.is_break(), Ordering::Relaxed);
             flow
         };
-        match_part(snapshot, first, query, &mut give)?;
+        match_part(snapshot, first, queries, &mut give)?;
         others.into_iter().flatten().try_for_each(give)
     })
 }
@@ -68,23 +70,28 @@ fn parts(blocks: usize, threads: usize) -> Vec<Range<usize>> {
 fn match_part(
     snapshot: &Snapshot,
     part: Range<usize>,
-    query: &PackedQuery,
-    mut sink: impl FnMut(Vec<BlockReply>) -> ControlFlow<()>,
+    queries: &[&PackedQuery],
+    mut sink: impl FnMut(Vec<Vec<BlockReply>>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let layout = snapshot.layout();
     let backend = detect();
-    let mut products = vec![NttPoly::zero(); MATCH_BATCH.min(part.len())];
+    let probes = queries.len();
+    let mut products = vec![NttPoly::zero(); MATCH_BATCH.min(part.len()) * probes];
     let mut r = Poly::zero();
     for start in part.clone().step_by(MATCH_BATCH) {
         let blocks = &snapshot.blocks()[start..part.end.min(start + MATCH_BATCH)];
         let packed: Vec<&PackedBlock> = blocks.iter().map(|block| block.packed()).collect();
-        let products = &mut products[..blocks.len()];
-        match_blocks(backend, &packed, query, products);
-        let reply = |(product, ordinal): (&mut NttPoly, usize)| {
-            inverse_into(product, &mut r);
-            BlockReply { ordinal, packed: reply::pack(layout, &reply::compress(layout, &r)) }
-        };
-        sink(products.iter_mut().zip(start..).map(reply).collect())?;
+        let products = &mut products[..blocks.len() * probes];
+        match_blocks(backend, &packed, queries, products);
+        let mut batch: Vec<_> = (0..probes).map(|_| Vec::with_capacity(blocks.len())).collect();
+        for (products, ordinal) in products.chunks(probes).zip(start..) {
+            for (product, replies) in products.iter().zip(&mut batch) {
+                inverse_into(product, &mut r);
+                let packed = reply::pack(layout, &reply::compress(layout, &r));
+                replies.push(BlockReply { ordinal, packed });
+            }
+        }
+        sink(batch)?;
     }
     ControlFlow::Continue(())
 }
@@ -114,7 +121,7 @@ impl Scratch {
         slots: &[u16],
     ) -> Vec<Vec<u16>> {
         let one = |query: &PackedQuery| {
-            match_blocks(detect(), &[block.packed()], query, std::slice::from_mut(&mut self.product));
+            match_blocks(detect(), &[block.packed()], &[query], std::slice::from_mut(&mut self.product));
             inverse_into(&self.product, &mut self.r);
             let coefficients = reply::compress(layout, &self.r);
             slots.iter().map(|&slot| coefficients[usize::from(slot)]).collect()

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tyto_engine::{
-    Block, BlockReply, BlockState, BlockUpdate, Change, Error, Filled, Gallery, Removal, Scratch, Snapshot,
-    Write, add_deltas, match_all, prepare_query,
+    Block, BlockReply, BlockState, BlockUpdate, Change, Error, Filled, Gallery, MAX_PROBES, Removal, Scratch,
+    Snapshot, Write, add_deltas, match_all, prepare_query,
 };
 use tyto_kernels::{N, Poly, Q, modq};
 use tyto_scheme::{BlockId, Delta, GalleryId, GalleryParameters, KeyId, Layout, Pseudonym, reply};
@@ -76,9 +76,16 @@ fn gallery(parameters: GalleryParameters, contents: &[Vec<Poly>]) -> Gallery {
 }
 
 fn replies(snapshot: &Snapshot, query: &[Poly], threads: usize) -> Vec<BlockReply> {
-    let mut all = Vec::new();
-    let flow = match_all(snapshot, &prepare_query(query), NonZeroUsize::new(threads).unwrap(), |batch| {
-        all.extend(batch);
+    replies_to_all(snapshot, &[query], threads).remove(0)
+}
+
+fn replies_to_all(snapshot: &Snapshot, queries: &[&[Poly]], threads: usize) -> Vec<Vec<BlockReply>> {
+    let queries: Vec<_> = queries.iter().map(|query| prepare_query(query)).collect();
+    let queries: Vec<_> = queries.iter().collect();
+    let mut all = vec![Vec::new(); queries.len()];
+    let flow = match_all(snapshot, &queries, NonZeroUsize::new(threads).unwrap(), |batch| {
+        assert_eq!(batch.len(), queries.len());
+        all.iter_mut().zip(batch).for_each(|(all, replies)| all.extend(replies));
         ControlFlow::Continue(())
     });
     assert!(flow.is_continue());
@@ -309,12 +316,26 @@ fn a_sink_that_breaks_ends_the_pass() {
     let gallery = gallery(parameters(4, 4), &content);
     let query = prepare_query(&numbers.polys(1));
     let mut batches = 0;
-    let flow = match_all(&gallery.snapshot(), &query, NonZeroUsize::new(2).unwrap(), |_| {
+    let flow = match_all(&gallery.snapshot(), &[&query], NonZeroUsize::new(2).unwrap(), |_| {
         batches += 1;
         ControlFlow::Break(())
     });
     assert!(flow.is_break());
     assert_eq!(batches, 1);
+}
+
+#[test]
+fn every_query_of_a_pass_gets_the_replies_that_it_gets_alone() {
+    let mut numbers = Numbers(11);
+    let content: Vec<_> = (0..19).map(|_| numbers.polys(1)).collect();
+    let gallery = gallery(parameters(4, 4), &content);
+    let snapshot = gallery.snapshot();
+    let queries: Vec<_> = (0..MAX_PROBES).map(|_| numbers.polys(1)).collect();
+    let queries: Vec<_> = queries.iter().map(Vec::as_slice).collect();
+    let alone: Vec<_> = queries.iter().map(|query| replies(&snapshot, query, 1)).collect();
+    for threads in [1, 2] {
+        assert!(replies_to_all(&snapshot, &queries, threads) == alone);
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn main() {
 
     let mut out = vec![NttPoly::zero(); blocks.len()];
     for backend in supported() {
-        let rate = bytes as f64 / fastest(|| match_blocks(backend, &blocks, &query, &mut out));
+        let rate = bytes as f64 / fastest(|| match_blocks(backend, &blocks, &[&query], &mut out));
         let slots = (blocks.len() * N) as f64 * rate / bytes as f64;
         println!(
             "{backend}: {:.1} GB/s, {:.0} % of the plain sum, {:.1} million slots/s",
@@ -64,7 +64,7 @@ fn main() {
             slots / 1e6
         );
         let cached =
-            fastest(|| (0..100).for_each(|_| match_blocks(backend, &blocks[..1], &query, &mut out[..1])));
+            fastest(|| (0..100).for_each(|_| match_blocks(backend, &blocks[..1], &[&query], &mut out[..1])));
         println!("{backend}, one block again and again: {:.1} GB/s", 100e-9 * block.bytes() as f64 / cached);
     }
     let mut poly = Poly::zero();

@@ -3,8 +3,8 @@
 use crate::backend::{Kernel, with_kernel};
 use crate::reply::MAX_REPLY_BITS;
 use crate::{
-    Backend, LANES, MATCH_BATCH, MAX_POLYNOMIALS, N, NttPoly, PackedBlock, PackedQuery, Poly, Q, forward,
-    inverse, match_block, match_blocks, modq, supported,
+    Backend, LANES, MATCH_BATCH, MAX_POLYNOMIALS, MAX_PROBES, N, NttPoly, PackedBlock, PackedQuery, Poly, Q,
+    forward, inverse, match_blocks, modq, supported,
 };
 
 /// `SplitMix64`: the tests need variety, not secrecy, and the same values on every run.
@@ -74,6 +74,11 @@ fn query(rng: &mut Rng, count: usize, fill: Fill) -> (PackedQuery, Vec<NttPoly>)
     (packed, plain)
 }
 
+/// One block, one query.
+fn match_block(backend: Backend, block: &PackedBlock, query: &PackedQuery, out: &mut NttPoly) {
+    match_blocks(backend, &[block], &[query], std::slice::from_mut(out));
+}
+
 /// The definition of the match: sums of exact products, reduced by division.
 fn expected(block: &[NttPoly], query: &[NttPoly]) -> NttPoly {
     let mut sums = vec![0u128; N];
@@ -131,16 +136,36 @@ fn matches_the_largest_sums(backend: Backend) {
 fn matches_every_batch(backend: Backend) {
     let mut rng = Rng(2);
     for count in [1, 5, 16, 300] {
-        let (packed, plain) = query(&mut rng, count, Fill::Random);
         for batch in if count > 16 { 8..=9 } else { 0..=2 * MATCH_BATCH + 1 } {
-            let cases: Vec<_> = (0..batch).map(|_| Case::block(&mut rng, count, Fill::Random)).collect();
-            let blocks: Vec<_> = cases.iter().map(|case| &case.packed).collect();
-            let mut out = vec![NttPoly::constant(7); batch];
-            match_blocks(backend, &blocks, &packed, &mut out);
-            for (i, (out, case)) in out.iter().zip(&cases).enumerate() {
-                assert!(*out == expected(&case.plain, &plain), "block {i} of {batch}, {count} polynomials");
+            matches_all_with_all(backend, &mut rng, count, batch, 1);
+        }
+    }
+}
+
+fn matches_every_number_of_probes(backend: Backend) {
+    let mut rng = Rng(11);
+    for probes in 1..=MAX_PROBES {
+        for count in [1, 5, 300] {
+            for batch in [1, MATCH_BATCH + 1] {
+                matches_all_with_all(backend, &mut rng, count, batch, probes);
             }
         }
+    }
+}
+
+fn matches_all_with_all(backend: Backend, rng: &mut Rng, count: usize, blocks: usize, probes: usize) {
+    let cases: Vec<_> = (0..blocks).map(|_| Case::block(rng, count, Fill::Random)).collect();
+    let queries: Vec<_> = (0..probes).map(|_| query(rng, count, Fill::Random)).collect();
+    let packed_blocks: Vec<_> = cases.iter().map(|case| &case.packed).collect();
+    let packed_queries: Vec<_> = queries.iter().map(|(packed, _)| packed).collect();
+    let mut out = vec![NttPoly::constant(7); blocks * probes];
+    match_blocks(backend, &packed_blocks, &packed_queries, &mut out);
+    let pairs = cases.iter().flat_map(|case| queries.iter().map(move |query| (case, query)));
+    for (i, (out, (case, (_, query)))) in out.iter().zip(pairs).enumerate() {
+        assert!(
+            *out == expected(&case.plain, query),
+            "result {i} of {blocks} blocks and {probes} probes, {count} polynomials"
+        );
     }
 }
 
@@ -222,7 +247,7 @@ macro_rules! battery {
         $(mod $module {
             use super::*;
             battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
-                matches_in_the_coefficient_domain, multiplies_pointwise, rounds_replies,);
+                matches_every_number_of_probes, matches_in_the_coefficient_domain, multiplies_pointwise, rounds_replies,);
         })*
     };
     (@checks $backend:ident: $($check:ident,)*) => {

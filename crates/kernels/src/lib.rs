@@ -32,7 +32,7 @@ mod battery;
 
 pub use backend::{Backend, detect, supported};
 pub use error::Error;
-pub use matching::{MATCH_BATCH, match_block, match_blocks};
+pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks};
 pub use ntt::{forward, forward_into, inverse, inverse_into};
 pub use packed::{MAX_POLYNOMIALS, PackedBlock, PackedQuery};
 pub use poly::{NttPoly, Poly};

@@ -1,4 +1,4 @@
-//! The match: one pass over resident blocks for one query.
+//! The match: one pass over resident blocks for a few queries.
 
 use crate::backend::{Kernel, with_kernel};
 use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery, modq};
@@ -7,29 +7,35 @@ use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQue
 /// first of them.
 pub const MATCH_BATCH: usize = 8;
 
-/// `out = sum_c block_c * query_c mod Q`, fully reduced and identical on every backend.
-///
-/// # Panics
-///
-/// If block and query differ in their number of polynomials, or the CPU cannot run `backend`.
-pub fn match_block(backend: Backend, block: &PackedBlock, query: &PackedQuery, out: &mut NttPoly) {
-    match_blocks(backend, &[block], query, std::slice::from_mut(out));
-}
+/// Queries that one pass over blocks serves, at most.
+pub const MAX_PROBES: usize = 8;
 
-/// [`match_block`] for several blocks, [`MATCH_BATCH`] at a time; `out[i]` belongs to `blocks[i]`.
+/// `sum_c block_c * query_c mod Q` for every block and query, fully reduced and identical on every backend;
+/// `out[b * queries.len() + p]` belongs to block `b` and query `p`.
 ///
 /// # Panics
 ///
-/// If a block and the query differ in their number of polynomials, if there are not as many `out` as `blocks`,
-/// or if the CPU cannot run `backend`.
-pub fn match_blocks(backend: Backend, blocks: &[&PackedBlock], query: &PackedQuery, out: &mut [NttPoly]) {
-    assert_eq!(blocks.len(), out.len(), "one result per block");
-    for block in blocks {
-        assert_eq!(block.polynomials(), query.polynomials(), "polynomials of block and query");
+/// If the blocks and queries differ in their number of polynomials, if there are not 1 to [`MAX_PROBES`]
+/// queries, if `out` has another length, or if the CPU cannot run `backend`.
+pub fn match_blocks(
+    backend: Backend,
+    blocks: &[&PackedBlock],
+    queries: &[&PackedQuery],
+    out: &mut [NttPoly],
+) {
+    let probes = queries.len();
+    assert!((1..=MAX_PROBES).contains(&probes), "1 to {MAX_PROBES} queries at once, not {probes}");
+    assert_eq!(blocks.len() * probes, out.len(), "one result per block and query");
+    for query in queries {
+        for block in blocks {
+            assert_eq!(block.polynomials(), query.polynomials(), "polynomials of block and query");
+        }
     }
     with_kernel!(backend, kernel => {
-        for (blocks, out) in blocks.chunks(MATCH_BATCH).zip(out.chunks_mut(MATCH_BATCH)) {
-            match_batch(kernel, blocks, query, out);
+        for (blocks, out) in blocks.chunks(MATCH_BATCH).zip(out.chunks_mut(MATCH_BATCH * probes)) {
+            for (p, query) in queries.iter().enumerate() {
+                match_batch(kernel, blocks, query, |block| block * probes + p, out);
+            }
         }
     });
 }
@@ -41,8 +47,14 @@ const TILE: usize = 256;
 /// How far ahead of the multiplications memory is asked for, in bytes.
 const PREFETCH_BYTES: usize = 12_000;
 
-/// Groups and tiles in the outer loop, blocks inside.
-fn match_batch(kernel: impl Kernel, blocks: &[&PackedBlock], query: &PackedQuery, out: &mut [NttPoly]) {
+/// Groups and tiles in the outer loop, blocks inside; `place` says where the result of a block goes.
+fn match_batch(
+    kernel: impl Kernel,
+    blocks: &[&PackedBlock],
+    query: &PackedQuery,
+    place: impl Fn(usize) -> usize,
+    out: &mut [NttPoly],
+) {
     let polynomials = query.polynomials();
     let tiles = polynomials.div_ceil(TILE);
     // A row is one tile of one group; the blocks of a batch are read row by row.
@@ -62,7 +74,7 @@ fn match_batch(kernel: impl Kernel, blocks: &[&PackedBlock], query: &PackedQuery
             let (group_next, first_next) = next_rows[wraps];
             let next = blocks[i_next].bytes_from(group_next, first_next);
             let sums = kernel.match_group(block.bytes_from(group, first), lanes, next);
-            let out = &mut out[i].values_mut()[group * LANES..][..LANES];
+            let out = &mut out[place(i)].values_mut()[group * LANES..][..LANES];
             if first == 0 {
                 out.copy_from_slice(&sums);
             } else {

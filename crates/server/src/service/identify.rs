@@ -154,9 +154,9 @@ impl Pass {
         }
         let queries = std::mem::take(&mut self.queries);
         let started = Instant::now();
-        let flow = match_all(&snapshot, &queries[0], self.app.config.threads(), |batch| {
+        let flow = match_all(&snapshot, &[&queries[0]], self.app.config.threads(), |batch| {
             let replies: Vec<_> =
-                batch.into_iter().map(|reply| block_reply(&snapshot, reply, known)).collect();
+                batch.into_iter().flatten().map(|reply| block_reply(&snapshot, reply, known)).collect();
             if let Some(evidence) = &mut evidence {
                 for (reply, ordinal) in &replies {
                     evidence.reply(reply);
