@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::tyto::{Tyto, finish, labels, npy, people};
+use super::tyto::{Tyto, finish, labels, npy, people};
 
 fn galleries(tyto: &Tyto) -> usize {
     tyto.run("gallery list --json").json(0)["galleries"].as_array().unwrap().len()

@@ -1,6 +1,6 @@
 //! Attestations: asked for, saved, and verified without a server.
 
-use crate::tyto::{Tyto, finish, is_absent, labels, npy, people};
+use super::tyto::{Tyto, finish, is_absent, labels, npy, people};
 
 #[test]
 fn an_answer_is_verified_years_later_with_nothing_but_its_file() {

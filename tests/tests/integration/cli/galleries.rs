@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::tyto::{DIMENSION, Tyto, labels, npy, people};
+use super::tyto::{DIMENSION, Tyto, labels, npy, people};
 
 #[test]
 fn a_gallery_is_filled_searched_and_emptied() {
@@ -49,7 +49,7 @@ fn a_gallery_is_filled_searched_and_emptied() {
     assert_eq!(nobody["probes"][0]["candidates"], json!([]));
 
     let removed = tyto.home.command(["gallery", "remove", "staff", "--subject", "person 1", "--json"]);
-    assert_eq!(crate::tyto::finish(&mut { removed }).json(0)["templates_removed"], 1);
+    assert_eq!(super::tyto::finish(&mut { removed }).json(0)["templates_removed"], 1);
     tyto.run("gallery remove staff --subject nobody").refused(5, "not enrolled");
     let found = tyto.run("identify staff --embeddings faces.npy --row 3 --threshold 0.9 --json").json(1);
     assert_eq!(found["probes"][0]["compared"], 6);
@@ -109,6 +109,6 @@ fn text_is_for_people() {
     }
     let mut verify =
         tyto.home.command(["verify", "staff", "--subject", "person 0", "--embeddings", "faces.npy"]);
-    let done = crate::tyto::finish(verify.args(["--threshold", "0.5"]));
+    let done = super::tyto::finish(verify.args(["--threshold", "0.5"]));
     assert!(done.code == 0 && done.out.contains("decision     match\n") && done.err.is_empty(), "{done:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::tyto::{Home, finish, is_absent};
+use super::tyto::{Home, finish, is_absent};
 
 #[test]
 fn a_keyring_is_made_once_and_guarded_by_its_passphrase() {

@@ -1,6 +1,6 @@
 //! Input that cannot be used: a clear message, the documented exit code, and no change.
 
-use crate::tyto::{DIMENSION, Home, Tyto, finish, labels, npy, npy_of_shape, people};
+use super::tyto::{DIMENSION, Home, Tyto, finish, labels, npy, npy_of_shape, people};
 
 /// A server with a cosine gallery `staff` and an inner-product gallery `raw` up to norm 9, two people in each, and
 /// bad files of all kinds.
