@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use crate::aligned::Lanes;
-use crate::{LANES, N};
+use crate::{LANES, N, PACKED_POLY_BYTES, pack};
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
@@ -73,6 +73,11 @@ pub(crate) trait Kernel: Copy {
 
     /// `sum += a * c`, pointwise.
     fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64);
+
+    /// Reads a packed polynomial; whether every coefficient is below `Q`.
+    fn unpack(self, bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
+        pack::unpack_groups(bytes, out)
+    }
 
     /// `reply::round` for every coefficient, with `bits` at most `MAX_REPLY_BITS`.
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]);

@@ -1,6 +1,7 @@
 //! One battery of tests, instantiated for every backend, against definitions in wide integers.
 
 use crate::backend::{Kernel, with_kernel};
+use crate::coefficient::tests::gives_the_coefficients_of_the_inverse_transform;
 use crate::reply::MAX_REPLY_BITS;
 use crate::{
     Backend, LANES, MATCH_BATCH, MAX_POLYNOMIALS, MAX_PROBES, N, NttPoly, PackedBlock, PackedQuery, Poly, Q,
@@ -75,7 +76,7 @@ fn query(rng: &mut Rng, count: usize, fill: Fill) -> (PackedQuery, Vec<NttPoly>)
 }
 
 /// One block, one query.
-fn match_block(backend: Backend, block: &PackedBlock, query: &PackedQuery, out: &mut NttPoly) {
+pub(crate) fn match_block(backend: Backend, block: &PackedBlock, query: &PackedQuery, out: &mut NttPoly) {
     match_blocks(backend, &[block], &[query], std::slice::from_mut(out));
 }
 
@@ -239,6 +240,24 @@ fn rounds_replies(backend: Backend) {
     }
 }
 
+/// Every place of the packed form with the values around the modulus, among random ones.
+fn unpacks(backend: Backend) {
+    let mut rng = Rng(12);
+    let p = rng.poly();
+    for i in (0..N).step_by(37).chain([N - 2, N - 1]) {
+        for (value, below) in [(0, true), (Q - 1, true), (Q, false), (Q + 1, false), ((1 << 41) - 1, false)] {
+            let mut p = p.clone();
+            p.as_mut_slice()[i] = value;
+            let mut bytes = [0; crate::PACKED_POLY_BYTES];
+            crate::pack::pack(p.as_slice(), &mut bytes);
+            let mut out = [7; N];
+            let found = with_kernel!(backend, kernel => kernel.unpack(&bytes, &mut out));
+            assert_eq!(found, below, "{value} at {i}");
+            assert!(out == *p.as_slice(), "{value} at {i}");
+        }
+    }
+}
+
 macro_rules! battery {
     ($($backend:ident: $module:ident,)*) => {
         /// Backends that the battery is instantiated for.
@@ -247,7 +266,8 @@ macro_rules! battery {
         $(mod $module {
             use super::*;
             battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
-                matches_every_number_of_probes, matches_in_the_coefficient_domain, multiplies_pointwise, rounds_replies,);
+                matches_every_number_of_probes, matches_in_the_coefficient_domain, multiplies_pointwise,
+                rounds_replies, unpacks, gives_the_coefficients_of_the_inverse_transform,);
         })*
     };
     (@checks $backend:ident: $($check:ident,)*) => {

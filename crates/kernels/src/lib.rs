@@ -15,10 +15,12 @@
 
 mod aligned;
 mod backend;
+mod coefficient;
 mod error;
 mod matching;
 pub mod modq;
 mod ntt;
+mod order;
 pub mod pack;
 mod packed;
 mod poly;
@@ -31,12 +33,13 @@ mod avx512;
 mod battery;
 
 pub use backend::{Backend, detect, supported};
+pub use coefficient::StridedProduct;
 pub use error::Error;
 pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks};
-pub use ntt::{forward, forward_into, inverse, inverse_into};
+pub use ntt::{forward, forward_into, forward_packed, inverse, inverse_into};
 pub use packed::{MAX_POLYNOMIALS, PackedBlock, PackedQuery};
 pub use poly::{NttPoly, Poly};
-pub use reply::round_reply;
+pub use reply::{round_coefficient, round_reply};
 
 /// Number of coefficients of a polynomial, the degree of `X^N + 1`.
 pub const N: usize = 2048;

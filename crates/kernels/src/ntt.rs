@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tfhe_ntt::prime64::Plan;
 
-use crate::{N, NttPoly, Poly, Q};
+use crate::{Error, N, NttPoly, Poly, Q, pack};
 
 fn plan() -> &'static Plan {
     static PLAN: OnceLock<Plan> = OnceLock::new();
@@ -23,6 +23,18 @@ pub fn forward_into(p: &Poly, out: &mut NttPoly) {
     let values = out.values_mut();
     values.copy_from_slice(p.as_slice());
     plan().fwd(values);
+}
+
+/// The NTT of a packed polynomial, without an allocation and without its coefficients anywhere else.
+///
+/// # Errors
+///
+/// As for [`pack::unpack`].
+pub fn forward_packed(bytes: &[u8], out: &mut NttPoly) -> Result<(), Error> {
+    let values = out.values_mut();
+    pack::unpack_values(bytes, values)?;
+    plan().fwd(values);
+    Ok(())
 }
 
 /// The polynomial whose NTT is `p`.

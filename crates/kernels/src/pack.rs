@@ -5,7 +5,8 @@
 
 use zeroize::Zeroize;
 
-use crate::{Error, GROUP_BYTES, LANES, N, PACKED_POLY_BYTES, Poly, Q, Q_BITS};
+use crate::backend::{Kernel, with_kernel};
+use crate::{Error, GROUP_BYTES, LANES, N, PACKED_POLY_BYTES, Poly, Q, Q_BITS, detect};
 
 const MASK: u64 = (1 << Q_BITS) - 1;
 
@@ -59,20 +60,29 @@ pub fn pack(poly: &[u64; N], out: &mut [u8]) {
 /// [`Error::PackedLength`] if `bytes` is not [`PACKED_POLY_BYTES`] long, [`Error::CoefficientRange`] if a
 /// coefficient is not below [`Q`]. In the second case `out` is left zero.
 pub fn unpack(bytes: &[u8], out: &mut Poly) -> Result<(), Error> {
-    if bytes.len() != PACKED_POLY_BYTES {
-        return Err(Error::PackedLength { expected: PACKED_POLY_BYTES, found: bytes.len() });
+    unpack_values(bytes, out.as_mut_slice())
+}
+
+/// [`unpack`] without a domain.
+pub(crate) fn unpack_values(bytes: &[u8], out: &mut [u64; N]) -> Result<(), Error> {
+    let wrong_length = Error::PackedLength { expected: PACKED_POLY_BYTES, found: bytes.len() };
+    let bytes = bytes.try_into().map_err(|_| wrong_length)?;
+    if with_kernel!(detect(), kernel => kernel.unpack(bytes, out)) {
+        return Ok(());
     }
+    let index = out.iter().position(|&x| x >= Q).expect("the kernel found a coefficient that is too large");
+    out.zeroize();
+    Err(Error::CoefficientRange { index })
+}
+
+/// See `Kernel::unpack`.
+pub(crate) fn unpack_groups(bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
     let mut largest = 0;
-    for (bytes, group) in bytes.as_chunks().0.iter().zip(out.as_mut_slice().as_chunks_mut().0) {
+    for (bytes, group) in bytes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
         *group = unpack_group(bytes);
         largest = group.iter().fold(largest, |largest, &x| x.max(largest));
     }
-    if largest < Q {
-        return Ok(());
-    }
-    let index = out.as_slice().iter().position(|&x| x >= Q).expect("the largest coefficient is too large");
-    out.zeroize();
-    Err(Error::CoefficientRange { index })
+    largest < Q
 }
 
 #[cfg(test)]

@@ -195,4 +195,9 @@ impl PackedQuery {
         let end = self.polynomials.min(first + count);
         &self.lanes[group * self.polynomials..][first..end]
     }
+
+    /// `count` of all polynomials of all groups, one after the other, from number `first` on.
+    pub(crate) fn products(&self, first: usize, count: usize) -> &[Lanes] {
+        &self.lanes[first..first + count]
+    }
 }

@@ -15,9 +15,8 @@ pub(crate) const MAX_REPLY_BITS: u32 = 16;
 ///
 /// If `bits` is not within 1 to 16, or `stride` not within 1 to `N`.
 pub fn round_reply(r: &Poly, stride: usize, bits: u32, t_inv: u64, out: &mut Vec<u16>) {
-    assert!((1..=MAX_REPLY_BITS).contains(&bits), "a reply of {bits} bits");
+    check(bits, t_inv);
     assert!((1..=N).contains(&stride), "a stride of {stride}");
-    assert!(t_inv < Q, "a factor below the modulus");
     if stride > 1 {
         out.extend(r.as_slice().iter().step_by(stride).map(|&x| round(x, bits, t_inv)));
         return;
@@ -26,6 +25,21 @@ pub fn round_reply(r: &Poly, stride: usize, bits: u32, t_inv: u64, out: &mut Vec
     out.resize(start + N, 0);
     let all = out[start..].first_chunk_mut().expect("there are N new elements");
     with_kernel!(detect(), kernel => kernel.round_reply(r.as_slice(), bits, t_inv, all));
+}
+
+/// [`round_reply`] for a single coefficient, below [`Q`].
+///
+/// # Panics
+///
+/// If `bits` is not within 1 to 16.
+pub fn round_coefficient(x: u64, bits: u32, t_inv: u64) -> u16 {
+    check(bits, t_inv);
+    round(x, bits, t_inv)
+}
+
+fn check(bits: u32, t_inv: u64) {
+    assert!((1..=MAX_REPLY_BITS).contains(&bits), "a reply of {bits} bits");
+    assert!(t_inv < Q, "a factor below the modulus");
 }
 
 /// The reply for one coefficient.

@@ -12,7 +12,7 @@ use crate::packed::MAX_POLYNOMIALS;
 use crate::{GROUP_BYTES, LANES, Q_BITS};
 
 /// Value `j` begins at bit `j` of byte `5 j`: lane `j` takes the eight bytes from there.
-static SPREAD: [u8; LINE_BYTES] = {
+pub(super) static SPREAD: [u8; LINE_BYTES] = {
     let mut index = [0; LINE_BYTES];
     let mut i = 0;
     while i < LINE_BYTES {
@@ -21,7 +21,7 @@ static SPREAD: [u8; LINE_BYTES] = {
     }
     index
 };
-static SHIFTS: Lanes = Lanes([0, 1, 2, 3, 4, 5, 6, 7]);
+pub(super) static SHIFTS: Lanes = Lanes([0, 1, 2, 3, 4, 5, 6, 7]);
 
 /// Independent sums, so that a multiply-add need not wait for the one before it.
 const CHAINS: usize = 4;

@@ -2,6 +2,7 @@
 
 mod group;
 mod pointwise;
+mod unpack;
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_min_epu64, _mm512_set1_epi64, _mm512_slli_epi64,
@@ -11,7 +12,7 @@ use std::mem::transmute;
 
 use crate::aligned::{LINE_BYTES, Lanes};
 use crate::backend::Kernel;
-use crate::{LANES, N, Q, Q_BITS};
+use crate::{LANES, N, PACKED_POLY_BYTES, Q, Q_BITS};
 
 /// Proof that the CPU has every feature that this folder's functions enable.
 #[derive(Clone, Copy)]
@@ -50,6 +51,11 @@ impl Kernel for Avx512 {
     fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64) {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { pointwise::mul_scalar_add_assign(sum, a, c) }
+    }
+
+    fn unpack(self, bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { unpack::unpack(bytes, out) }
     }
 
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {
