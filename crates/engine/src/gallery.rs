@@ -126,12 +126,13 @@ impl Gallery {
         self.read().snapshot.clone()
     }
 
-    /// The templates of a subject and the snapshot in which they lie.
-    pub fn locate(&self, subject: Pseudonym) -> (Arc<Snapshot>, Vec<Located>) {
+    /// Replaces the content of `located` by the templates of a subject, by block and slot, and gives the snapshot in
+    /// which they lie.
+    pub fn locate(&self, subject: Pseudonym, located: &mut Vec<Located>) -> Arc<Snapshot> {
         let current = self.read();
-        let ordinals = current.subjects.blocks_of(subject);
-        let located = current.snapshot.locate(subject, &ordinals);
-        (current.snapshot.clone(), located)
+        located.clear();
+        current.snapshot.locate(subject, current.subjects.blocks_of(subject), located);
+        current.snapshot.clone()
     }
 
     /// A block by its id.

@@ -12,14 +12,16 @@ mod matching;
 mod query;
 mod slots;
 mod snapshot;
+mod verification;
 
 pub use block::{Block, BlockState, Filled};
 pub use error::Error;
 pub use gallery::{BlockUpdate, Change, Gallery, MAX_REWRITTEN_BYTES, Prepared, Removal, Write};
-pub use matching::{BlockReply, Scratch, match_all};
-pub use query::{add_deltas, prepare_query};
+pub use matching::{BlockReply, match_all};
+pub use query::{add_deltas, prepare_query, read_queries};
 pub use slots::SlotSet;
 pub use snapshot::{Located, Snapshot, StateDigests};
+pub use verification::{Comparison, Verification};
 
 /// The packed form of a query, as the kernels read it, the blocks that one batch of replies has at most, and the
 /// queries that one pass serves at most.

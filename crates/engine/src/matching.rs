@@ -1,14 +1,12 @@
-use crate::block::Block;
 use crate::snapshot::Snapshot;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use tyto_kernels::{
     MATCH_BATCH, NttPoly, PackedBlock, PackedQuery, Poly, detect, inverse_into, match_blocks,
 };
-use tyto_scheme::{Layout, reply};
+use tyto_scheme::reply;
 
 /// The answer of one block to an identification.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,40 +92,6 @@ fn match_part(
         sink(batch)?;
     }
     ControlFlow::Continue(())
-}
-
-/// Memory that verifications reuse: one product and its inverse.
-#[derive(Default)]
-pub struct Scratch {
-    product: NttPoly,
-    r: Poly,
-}
-
-impl Scratch {
-    /// Fresh memory.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Compares `queries` with one block and gives, for each query, the compressed coefficient of each of `slots`.
-    ///
-    /// # Panics
-    /// If a query does not have the layout's number of polynomials, or a slot is past the end of the block.
-    pub fn match_slots(
-        &mut self,
-        layout: &Layout,
-        block: &Arc<Block>,
-        queries: &[PackedQuery],
-        slots: &[u16],
-    ) -> Vec<Vec<u16>> {
-        let one = |query: &PackedQuery| {
-            match_blocks(detect(), &[block.packed()], &[query], std::slice::from_mut(&mut self.product));
-            inverse_into(&self.product, &mut self.r);
-            let coefficients = reply::compress(layout, &self.r);
-            slots.iter().map(|&slot| coefficients[usize::from(slot)]).collect()
-        };
-        queries.iter().map(one).collect()
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Snapshot {
 }
 
 /// A template of a subject, in a snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Located {
     /// Which block of the snapshot.
     pub ordinal: usize,
@@ -80,12 +80,18 @@ impl Snapshot {
         *self.digests.get_or_init(|| make(self))
     }
 
-    /// The templates of a subject among the blocks that an index named, by block and slot.
-    pub(crate) fn locate(&self, subject: Pseudonym, ordinals: &[u32]) -> Vec<Located> {
-        let in_block = |&ordinal: &u32| {
+    /// Appends the templates of a subject in the blocks that an index named, by block and slot.
+    pub(crate) fn locate(
+        &self,
+        subject: Pseudonym,
+        ordinals: impl Iterator<Item = u32>,
+        located: &mut Vec<Located>,
+    ) {
+        for ordinal in ordinals {
             let ordinal = ordinal as usize;
-            self.blocks[ordinal].slots_of(subject).map(move |slot| Located { ordinal, slot })
-        };
-        ordinals.iter().flat_map(in_block).collect()
+            let in_block = self.blocks[ordinal].slots_of(subject);
+            located.extend(in_block.map(|slot| Located { ordinal, slot }));
+        }
+        located.sort_unstable();
     }
 }

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tyto_engine::{
-    Block, BlockReply, BlockState, BlockUpdate, Change, Error, Filled, Gallery, MAX_PROBES, Removal, Scratch,
-    Snapshot, Write, add_deltas, match_all, prepare_query,
+    Block, BlockReply, BlockState, BlockUpdate, Change, Error, Filled, Gallery, Located, MAX_PROBES,
+    PackedQuery, Removal, Snapshot, Verification, Write, add_deltas, match_all, prepare_query,
 };
 use tyto_kernels::{N, Poly, Q, modq};
+use tyto_scheme::query::QueryPolynomials;
 use tyto_scheme::{BlockId, Delta, GalleryId, GalleryParameters, KeyId, Layout, Pseudonym, reply};
 
 /// A small generator: the tests need many reproducible values, not good ones.
@@ -81,14 +82,42 @@ fn replies(snapshot: &Snapshot, query: &[Poly], threads: usize) -> Vec<BlockRepl
 
 fn replies_to_all(snapshot: &Snapshot, queries: &[&[Poly]], threads: usize) -> Vec<Vec<BlockReply>> {
     let queries: Vec<_> = queries.iter().map(|query| prepare_query(query)).collect();
-    let queries: Vec<_> = queries.iter().collect();
+    replies_to_prepared(snapshot, &queries.iter().collect::<Vec<_>>(), threads)
+}
+
+fn replies_to_prepared(
+    snapshot: &Snapshot,
+    queries: &[&PackedQuery],
+    threads: usize,
+) -> Vec<Vec<BlockReply>> {
     let mut all = vec![Vec::new(); queries.len()];
-    let flow = match_all(snapshot, &queries, NonZeroUsize::new(threads).unwrap(), |batch| {
+    let flow = match_all(snapshot, queries, NonZeroUsize::new(threads).unwrap(), |batch| {
         assert_eq!(batch.len(), queries.len());
         all.iter_mut().zip(batch).for_each(|(all, replies)| all.extend(replies));
         ControlFlow::Continue(())
     });
     assert!(flow.is_continue());
+    all
+}
+
+fn located(gallery: &Gallery, id: u8) -> Vec<Located> {
+    let mut located = vec![Located { ordinal: 9, slot: 9 }];
+    let snapshot = gallery.locate(subject(id), &mut located);
+    assert!(Arc::ptr_eq(&snapshot, &gallery.snapshot()));
+    located
+}
+
+fn packed(queries: [&[Poly]; 2]) -> Vec<u8> {
+    QueryPolynomials::new(queries.map(<[Poly]>::to_vec).into()).to_bytes()
+}
+
+/// The coefficients of both queries for each template, in order.
+fn compare(verification: &mut Verification, snapshot: &Snapshot, templates: &[Located]) -> Vec<[u16; 2]> {
+    let mut all = Vec::new();
+    verification.compare(snapshot, templates, |comparison| {
+        assert_eq!(comparison.template, templates[all.len()]);
+        all.push([comparison.coefficient, comparison.check]);
+    });
     all
 }
 
@@ -141,39 +170,73 @@ fn a_pass_gives_the_schoolbook_product_of_every_block_in_order_on_any_number_of_
 }
 
 #[test]
-fn verification_gives_the_coefficients_of_its_slots_for_both_queries() {
+fn verification_gives_the_schoolbook_coefficients_of_its_templates_for_both_queries() {
     let mut numbers = Numbers(2);
-    let layout = parameters(60, 64).layout;
-    let content = numbers.polys(1);
-    let block = Arc::new(Block::from_polynomials(&layout, state(1), content.clone(), &[], &[]));
-    let queries = [numbers.polys(1), numbers.polys(1)];
-    let prepared: Vec<_> = queries.iter().map(|query| prepare_query(query)).collect();
-    let got = Scratch::new().match_slots(&layout, &block, &prepared, &[0, 5, 31]);
-    for (query, got) in queries.iter().zip(got) {
-        let all = naive(layout, &content, query);
-        assert_eq!(got, [all[0], all[5], all[31]]);
+    let mut verification = Verification::new();
+    for (dimension, stride) in [(60, 64), (6, 2), (300, 128)] {
+        let parameters = parameters(dimension, stride);
+        let layout = parameters.layout;
+        let contents = [numbers.polys(layout.chunks()), numbers.polys(layout.chunks())];
+        let snapshot = gallery(parameters, &contents).snapshot();
+        let queries = [numbers.polys(layout.chunks()), numbers.polys(layout.chunks())];
+        verification.read(&layout, &packed([&queries[0], &queries[1]])).unwrap();
+        let last = layout.slots() as u16 - 1;
+        let templates =
+            [(0, 0), (0, 5), (0, last), (1, 5), (0, 1)].map(|(ordinal, slot)| Located { ordinal, slot });
+        let found = compare(&mut verification, &snapshot, &templates);
+        let all =
+            contents.each_ref().map(|content| queries.each_ref().map(|query| naive(layout, content, query)));
+        for (template, found) in templates.iter().zip(found) {
+            let expected =
+                all[template.ordinal].each_ref().map(|coefficients| coefficients[usize::from(template.slot)]);
+            assert_eq!(found, expected, "d={dimension} k={stride} {template:?}");
+        }
     }
+}
+
+#[test]
+fn a_query_that_is_refused_leaves_none_of_the_one_before() {
+    let mut numbers = Numbers(7);
+    let layout = parameters(64, 64).layout;
+    let mut bytes = packed([&numbers.polys(1), &numbers.polys(1)]);
+    let mut verification = Verification::new();
+    verification.read(&layout, &bytes).unwrap();
+    let length = tyto_scheme::Error::Length { what: "query", found: 3, expected: bytes.len() };
+    assert_eq!(verification.read(&layout, &bytes[..3]), Err(length));
+    // The last coefficient of the second polynomial.
+    bytes.iter_mut().rev().take(5).for_each(|byte| *byte = 0xff);
+    let range = tyto_scheme::Error::Coefficient { polynomial: 1, index: N - 1 };
+    assert_eq!(verification.read(&layout, &bytes), Err(range));
+    let snapshot = gallery(parameters(64, 64), &[numbers.polys(1)]).snapshot();
+    let compared = std::panic::catch_unwind(move || {
+        verification.compare(&snapshot, &[Located { ordinal: 0, slot: 0 }], |_| ());
+    });
+    assert!(compared.is_err(), "there is nothing to compare");
 }
 
 #[test]
 fn a_ticket_prepared_ahead_gives_the_same_probe_as_one_whose_polynomials_are_changed() {
     let mut numbers = Numbers(3);
-    for (dimension, stride) in [(3, 1), (6, 4)] {
+    for (dimension, stride) in [(3, 1), (6, 4), (128, 128)] {
         let parameters = parameters(dimension, stride);
         let layout = parameters.layout;
-        let block = Block::from_polynomials(&layout, state(1), numbers.polys(layout.chunks()), &[], &[]);
-        let block = Arc::new(block);
-        let mut query = numbers.polys(layout.chunks());
-        let delta = numbers.delta(layout);
-        let mut prepared = prepare_query(&query);
-        add_deltas(&layout, &mut prepared, &delta);
-        delta.add_to_query(&layout, &mut query);
-        let slots: Vec<u16> = (0..layout.slots() as u16).collect();
-        let mut scratch = Scratch::new();
-        assert_eq!(
-            scratch.match_slots(&layout, &block, &[prepared], &slots),
-            scratch.match_slots(&layout, &block, &[prepare_query(&query)], &slots)
-        );
+        let snapshot = gallery(parameters, &[numbers.polys(layout.chunks())]).snapshot();
+        let mut queries = [numbers.polys(layout.chunks()), numbers.polys(layout.chunks())];
+        let deltas = [numbers.delta(layout), numbers.delta(layout)];
+        let prepared: Vec<_> = queries.iter().map(|query| prepare_query(query)).collect();
+        let mut identification = prepared[0].clone();
+        add_deltas(&layout, &mut identification, &deltas[0]);
+        let mut verification = Verification::new();
+        verification.use_ticket(&layout, prepared, &deltas);
+        let templates: Vec<_> = (0..layout.slots() as u16).map(|slot| Located { ordinal: 0, slot }).collect();
+        let found = compare(&mut verification, &snapshot, &templates);
+
+        deltas.iter().zip(&mut queries).for_each(|(delta, query)| delta.add_to_query(&layout, query));
+        verification.read(&layout, &packed([&queries[0], &queries[1]])).unwrap();
+        assert_eq!(found, compare(&mut verification, &snapshot, &templates));
+        let pass = replies_to_prepared(&snapshot, &[&identification], 1);
+        let coefficients = reply::unpack(&layout, &pass[0][0].packed).unwrap();
+        assert_eq!(coefficients, found.iter().map(|[first, _]| *first).collect::<Vec<_>>());
     }
 }
 
@@ -191,11 +254,11 @@ fn writes_and_removals_show_in_the_next_snapshot_and_never_in_an_older_one() {
     let (alice, bob) = (numbers.delta(layout), numbers.delta(layout));
     let writes = vec![write(7, 1, &alice), write(1023, 2, &bob)];
     let prepared = gallery.prepare(change(3, vec![update(1, 1, writes, Vec::new())])).unwrap();
-    assert!(gallery.locate(subject(1)).1.is_empty(), "nothing is visible before the install");
+    assert!(located(&gallery, 1).is_empty(), "nothing is visible before the install");
     gallery.install(prepared).unwrap();
 
-    let (written, located) = gallery.locate(subject(1));
-    assert_eq!(located.iter().map(|at| (at.ordinal, at.slot)).collect::<Vec<_>>(), [(1, 7)]);
+    let written = gallery.snapshot();
+    assert_eq!(located(&gallery, 1), [Located { ordinal: 1, slot: 7 }]);
     assert_eq!((written.manifest_version(), written.templates(), written.slots_used()), (3, 2, 2));
     assert_eq!((written.blocks()[0].version(), written.blocks()[1].version()), (1, 2));
     assert_eq!(written.blocks()[1].state().changed_at, 3);
@@ -214,7 +277,7 @@ fn writes_and_removals_show_in_the_next_snapshot_and_never_in_an_older_one() {
     let after = gallery.snapshot();
     assert_eq!(replies(&after, &query, 1), answer_before, "removal brings the pads back");
     assert_eq!((after.templates(), after.slots_used()), (0, 2), "removed slots stay burnt");
-    assert!(gallery.locate(subject(1)).1.is_empty());
+    assert!(located(&gallery, 1).is_empty());
     assert_eq!(replies(&before, &query, 1), answer_before);
     assert_eq!(replies(&written, &query, 1), answer_written);
 

@@ -68,11 +68,23 @@ impl Delta {
 
     /// Adds the delta, centred and with the sign of its place, to a query's polynomials.
     pub fn add_to_query(&self, layout: &Layout, polynomials: &mut [Poly]) {
-        self.for_each(|coordinate, delta| {
-            let (chunk, index, negated) = layout.query_position(coordinate);
-            let coefficient = &mut polynomials[chunk].as_mut_slice()[index];
+        for (chunk, polynomial) in polynomials.iter_mut().enumerate() {
+            self.add_chunk_to_query(layout, chunk, polynomial);
+        }
+    }
+
+    /// [`Delta::add_to_query`] for one polynomial of the query.
+    ///
+    /// # Panics
+    /// If there is no such chunk.
+    pub fn add_chunk_to_query(&self, layout: &Layout, chunk: usize, polynomial: &mut Poly) {
+        let first = chunk * layout.stride();
+        for (coordinate, &value) in (first..).zip(&self.0[first..first + layout.stride()]) {
+            let (_, index, negated) = layout.query_position(coordinate);
+            let delta = i64::from(centre_t(value));
+            let coefficient = &mut polynomial.as_mut_slice()[index];
             *coefficient = modq::add(*coefficient, modq::from_i64(if negated { -delta } else { delta }));
-        });
+        }
     }
 
     fn for_each(&self, mut place: impl FnMut(usize, i64)) {

@@ -6,7 +6,7 @@
 
 use crate::ids::{GalleryId, KeyId, Pseudonym, TicketId};
 use crate::mask::GalleryParameters;
-use crate::segment::{check_header, read_polynomials, write_polynomials};
+use crate::segment::{check_header, for_each_polynomial, read_polynomials, write_polynomials};
 use crate::wire::Fields;
 use crate::{Delta, Error, Layout};
 use tyto_kernels::Poly;
@@ -94,6 +94,23 @@ impl QueryPolynomials {
         let mut all = read_polynomials("query", bytes, kind.queries() * layout.chunks())?;
         let second = all.split_off(layout.chunks());
         Ok(Self(if second.is_empty() { vec![all] } else { vec![all, second] }))
+    }
+
+    /// Gives the packed polynomials of a whole query, one at a time, to `read`: which query, which polynomial of it,
+    /// and its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Length`], or what `read` finds: [`Error::Coefficient`].
+    pub fn for_each_packed(
+        layout: &Layout,
+        kind: Kind,
+        bytes: &[u8],
+        mut read: impl FnMut(usize, usize, &[u8]) -> Result<(), tyto_kernels::Error>,
+    ) -> Result<(), Error> {
+        let chunks = layout.chunks();
+        for_each_polynomial("query", bytes, kind.queries() * chunks, |number, bytes| {
+            read(number / chunks, number % chunks, bytes)
+        })
     }
 
     /// The queries.

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::layout::Layout;
 use crate::params::T;
 use std::sync::OnceLock;
-use tyto_kernels::{Poly, modq, round_reply};
+use tyto_kernels::{Poly, modq, round_coefficient, round_reply};
 
 /// `t^-1 mod q`.
 pub fn t_inverse() -> u64 {
@@ -20,6 +20,11 @@ pub fn compress(layout: &Layout, r: &Poly) -> Vec<u16> {
     let mut out = Vec::with_capacity(layout.slots());
     round_reply(r, layout.stride(), u32::from(layout.reply_bits()), t_inverse(), &mut out);
     out
+}
+
+/// Compresses a single score coefficient, below q.
+pub fn compress_coefficient(layout: &Layout, coefficient: u64) -> u16 {
+    round_coefficient(coefficient, u32::from(layout.reply_bits()), t_inverse())
 }
 
 /// Packs one coefficient per slot, `reply_bits` each, little-endian: coefficient `i` occupies the bits from

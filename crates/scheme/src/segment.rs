@@ -61,20 +61,33 @@ pub fn write_polynomials(polynomials: &[Poly], out: &mut Vec<u8>) {
 /// # Errors
 /// [`Error::Length`] or [`Error::Coefficient`].
 pub fn read_polynomials(what: &'static str, bytes: &[u8], count: usize) -> Result<Vec<Poly>, Error> {
+    let mut polynomials = Vec::new();
+    for_each_polynomial(what, bytes, count, |_, bytes| {
+        let mut poly = Poly::zero();
+        pack::unpack(bytes, &mut poly)?;
+        polynomials.push(poly);
+        Ok(())
+    })?;
+    Ok(polynomials)
+}
+
+/// Gives each of `count` packed polynomials, with its number, to `read`, and says in which of them an error is.
+pub(crate) fn for_each_polynomial(
+    what: &'static str,
+    bytes: &[u8],
+    count: usize,
+    mut read: impl FnMut(usize, &[u8]) -> Result<(), tyto_kernels::Error>,
+) -> Result<(), Error> {
     if bytes.len() != count * PACKED_POLY_BYTES {
         return Err(Error::Length { what, found: bytes.len(), expected: count * PACKED_POLY_BYTES });
     }
-    let unpack = |(polynomial, bytes): (usize, &[u8])| {
-        let mut poly = Poly::zero();
-        match pack::unpack(bytes, &mut poly) {
-            Ok(()) => Ok(poly),
-            Err(tyto_kernels::Error::CoefficientRange { index }) => {
-                Err(Error::Coefficient { polynomial, index })
-            }
-            Err(_) => Err(Error::Length { what, found: bytes.len(), expected: PACKED_POLY_BYTES }),
-        }
-    };
-    bytes.chunks_exact(PACKED_POLY_BYTES).enumerate().map(unpack).collect()
+    for (polynomial, bytes) in bytes.chunks_exact(PACKED_POLY_BYTES).enumerate() {
+        read(polynomial, bytes).map_err(|error| match error {
+            tyto_kernels::Error::CoefficientRange { index } => Error::Coefficient { polynomial, index },
+            _ => Error::Length { what, found: bytes.len(), expected: PACKED_POLY_BYTES },
+        })?;
+    }
+    Ok(())
 }
 
 /// A segment whose header was checked against its gallery; blocks are unpacked one at a time.
