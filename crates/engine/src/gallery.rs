@@ -135,6 +135,14 @@ impl Gallery {
         current.snapshot.clone()
     }
 
+    /// Whether a subject has at most `max` templates. Looks at no more of them than that.
+    pub fn has_at_most(&self, subject: Pseudonym, max: usize) -> bool {
+        let current = self.read();
+        let blocks =
+            current.subjects.blocks_of(subject).map(|ordinal| &current.snapshot.blocks()[ordinal as usize]);
+        blocks.flat_map(|block| block.slots_of(subject)).nth(max).is_none()
+    }
+
     /// A block by its id.
     pub fn block(&self, id: BlockId) -> Option<Arc<Block>> {
         let current = self.read();

@@ -259,6 +259,8 @@ fn writes_and_removals_show_in_the_next_snapshot_and_never_in_an_older_one() {
 
     let written = gallery.snapshot();
     assert_eq!(located(&gallery, 1), [Located { ordinal: 1, slot: 7 }]);
+    assert!(gallery.has_at_most(subject(1), 1) && !gallery.has_at_most(subject(1), 0));
+    assert!(gallery.has_at_most(subject(3), 0), "nobody has no template");
     assert_eq!((written.manifest_version(), written.templates(), written.slots_used()), (3, 2, 2));
     assert_eq!((written.blocks()[0].version(), written.blocks()[1].version()), (1, 2));
     assert_eq!(written.blocks()[1].state().changed_at, 3);

@@ -31,8 +31,10 @@ pub(crate) struct App {
     /// Identifications that run or wait.
     pub(crate) identifications_taken: Arc<Semaphore>,
     pub(crate) ticket_uploads: Arc<Semaphore>,
-    /// Verifications that compute; never held by an identification.
+    /// Verifications that are computed off the async threads: attested ones, and long ones. Never held by an
+    /// identification, and never by each other.
     pub(crate) verifications: Semaphore,
+    pub(crate) long_verifications: Semaphore,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// True once the server shuts down.
@@ -56,6 +58,7 @@ impl App {
             )),
             ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
             verifications: Semaphore::new(cores().get()),
+            long_verifications: Semaphore::new(cores().get()),
             galleries: Galleries::default(),
             residence: Residence::new(config.resident_bytes()),
             metrics: Metrics::default(),

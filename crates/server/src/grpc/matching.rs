@@ -40,7 +40,7 @@ impl MatchingService for MatchingHandler {
         let app = &self.0;
         call(app, "Verify", async {
             let request = request.into_inner().try_into()?;
-            Ok(app.work.detached(verify::verify(app.clone(), request)).await?.into())
+            Ok(verify::verify(app, request).await?.into())
         })
         .await
     }

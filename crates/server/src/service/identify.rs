@@ -47,7 +47,9 @@ pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Err
                 attestation: request.attestation.as_ref(),
             };
             match tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, ticket).await? {
-                Begun::Fresh(queries, hold) => (queries, Some((ticket.ticket, hold))),
+                Begun::Fresh(ready, hold) => {
+                    (compute(move || ready.into_queries()).await?, Some((ticket.ticket, hold)))
+                }
                 Begun::Answered(stored) => {
                     tokio::spawn(replay(ticket.ticket, stored, sender, place));
                     return Ok(parts);

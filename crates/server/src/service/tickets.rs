@@ -13,7 +13,7 @@ use tyto_api::matching::{AttestationRequest, Probe, TicketHeader, TicketUse};
 use tyto_engine::{PackedQuery, add_deltas, prepare_query};
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::query::{Kind, Target, parse_deltas, parse_ticket};
-use tyto_scheme::{GalleryId, GalleryParameters, TicketId};
+use tyto_scheme::{Delta, GalleryId, GalleryParameters, TicketId};
 use tyto_store::{Created, NewTicket, UseOutcome};
 
 const USE_DOMAIN: &[u8] = b"tyto/v1/ticket-use";
@@ -206,10 +206,41 @@ async fn hold(app: &Arc<App>, ticket: TicketId) -> Hold {
     }
 }
 
+/// A used ticket and what makes a probe of it.
+pub(crate) struct ReadyTicket {
+    parameters: GalleryParameters,
+    /// The queries, if they were in memory.
+    prepared: Option<Vec<PackedQuery>>,
+    /// The ticket as it was uploaded, if they were not.
+    stored: Bytes,
+    deltas: Vec<Delta>,
+}
+
+impl ReadyTicket {
+    /// The queries as they were prepared, and what has to be added to each.
+    pub(crate) fn into_parts(self) -> Result<(Vec<PackedQuery>, Vec<Delta>), Error> {
+        let queries = match self.prepared {
+            Some(queries) => queries,
+            None => prepare(&self.parameters, &self.stored)?.2,
+        };
+        Ok((queries, self.deltas))
+    }
+
+    /// The probe's queries.
+    pub(crate) fn into_queries(self) -> Result<Vec<PackedQuery>, Error> {
+        let layout = self.parameters.layout;
+        let (mut queries, deltas) = self.into_parts()?;
+        for (query, delta) in queries.iter_mut().zip(&deltas) {
+            add_deltas(&layout, query, delta);
+        }
+        Ok(queries)
+    }
+}
+
 /// What became of a ticket's use.
 pub(crate) enum Begun {
-    /// It is this request's, and marked so for ever: the probe's queries.
-    Fresh(Vec<PackedQuery>, Hold),
+    /// It is this request's, and marked so for ever.
+    Fresh(ReadyTicket, Hold),
     /// The same request was answered before.
     Answered(Bytes),
 }
@@ -269,23 +300,12 @@ pub(crate) async fn begin_use(
         UseOutcome::OtherContent => return Err(Error::TicketUsed(id)),
         UseOutcome::Expired => return Err(Error::TicketExpired(id)),
     }
-    let cached = app.tickets.take(id);
-    let stored = match &cached {
+    let prepared = app.tickets.take(id);
+    let stored = match &prepared {
         Some(_) => Bytes::new(),
         None => app.store.read_ticket(id).await?,
     };
-    let parameters = *parameters;
-    let ready = move || {
-        let mut queries = match cached {
-            Some(queries) => queries,
-            None => prepare(&parameters, &stored)?.2,
-        };
-        for (query, delta) in queries.iter_mut().zip(&deltas) {
-            add_deltas(&layout, query, delta);
-        }
-        Ok(queries)
-    };
-    Ok(Begun::Fresh(compute(ready).await?, hold))
+    Ok(Begun::Fresh(ReadyTicket { parameters: *parameters, prepared, stored, deltas }, hold))
 }
 
 /// Keeps the answer of a use for identical retries, if there is one that can be kept. A failure costs the caller a retry's answer, no more.
