@@ -33,4 +33,11 @@ impl AlignedBytes {
         // SAFETY: as in `as_bytes`; `&mut self` makes the borrow unique, and every byte value is a valid `Line`.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE_BYTES) }
     }
+
+    /// The whole buffer, in little-endian words.
+    pub(crate) fn as_lanes(&self) -> &[Lanes] {
+        // SAFETY: `Line` and `Lanes` have the same size and alignment and no padding, every byte pattern is valid
+        // for both, and the borrow lasts as long as `self`'s.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len()) }
+    }
 }

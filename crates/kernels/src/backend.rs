@@ -65,6 +65,9 @@ pub(crate) trait Kernel: Copy {
     /// reading, for prefetching.
     fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES];
 
+    /// The wrapping sum of all words.
+    fn sum(self, lines: &[Lanes]) -> u64;
+
     /// `a *= b`, pointwise.
     fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]);
 

@@ -258,6 +258,18 @@ fn unpacks(backend: Backend) {
     }
 }
 
+fn sums_every_word(backend: Backend) {
+    let mut rng = Rng(13);
+    for count in [1, 2, 3] {
+        let case = Case::block(&mut rng, count, Fill::Random);
+        let all = case.packed.as_lanes();
+        for lines in [0, 1, 7, 8, 9, 15, 16, 17, all.len()] {
+            let expected = all[..lines].iter().flat_map(|line| line.0).fold(0, u64::wrapping_add);
+            assert_eq!(with_kernel!(backend, kernel => kernel.sum(&all[..lines])), expected);
+        }
+    }
+}
+
 macro_rules! battery {
     ($($backend:ident: $module:ident,)*) => {
         /// Backends that the battery is instantiated for.
@@ -267,7 +279,7 @@ macro_rules! battery {
             use super::*;
             battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
                 matches_every_number_of_probes, matches_in_the_coefficient_domain, multiplies_pointwise,
-                rounds_replies, unpacks, gives_the_coefficients_of_the_inverse_transform,);
+                rounds_replies, sums_every_word, unpacks, gives_the_coefficients_of_the_inverse_transform,);
         })*
     };
     (@checks $backend:ident: $($check:ident,)*) => {

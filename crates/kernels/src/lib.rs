@@ -35,7 +35,7 @@ mod battery;
 pub use backend::{Backend, detect, supported};
 pub use coefficient::StridedProduct;
 pub use error::Error;
-pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks};
+pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks, plain_sum};
 pub use ntt::{forward, forward_into, forward_packed, inverse, inverse_into};
 pub use packed::{MAX_POLYNOMIALS, PackedBlock, PackedQuery};
 pub use poly::{NttPoly, Poly};

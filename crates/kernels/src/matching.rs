@@ -40,6 +40,21 @@ pub fn match_blocks(
     });
 }
 
+/// The wrapping sum of all that `blocks` hold, in 64-bit words, padding included: the least that a pass over
+/// them can cost, to compare a match with.
+///
+/// It reads every line once, from front to back, with the widest loads of `backend` into eight independent sums,
+/// prefetching as the match does.
+///
+/// # Panics
+///
+/// If the CPU cannot run `backend`.
+pub fn plain_sum(backend: Backend, blocks: &[&PackedBlock]) -> u64 {
+    with_kernel!(backend, kernel => {
+        blocks.iter().fold(0, |sum, block| sum.wrapping_add(kernel.sum(block.as_lanes())))
+    })
+}
+
 /// Polynomials that are multiplied in one go: their slice of the query (16 KiB) stays in the L1 cache while the
 /// blocks of a batch pass by, whatever the dimension.
 const TILE: usize = 256;

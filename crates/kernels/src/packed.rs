@@ -94,6 +94,11 @@ impl PackedBlock {
         packed[c..].iter_mut().step_by(self.polynomials)
     }
 
+    /// The whole memory, padding included.
+    pub(crate) fn as_lanes(&self) -> &[Lanes] {
+        self.bytes.as_lanes()
+    }
+
     /// The packed values of group `group` from polynomial `first` on, and all that follows, padding included:
     /// at least 64 bytes from the beginning of every polynomial's 41.
     pub(crate) fn bytes_from(&self, group: usize, first: usize) -> &[u8] {

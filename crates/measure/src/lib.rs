@@ -3,4 +3,5 @@
 //! Machines are shared and noisy: an absolute time proves nothing, the ratio of two times that were taken in turn
 //! within one run does.
 
+pub mod gallery;
 pub mod timing;

@@ -14,12 +14,12 @@ pub struct Turns<const K: usize> {
 pub fn in_turn<const K: usize>(rounds: usize, mut work: [&mut dyn FnMut(); K]) -> Turns<K> {
     assert!(rounds > 0, "nothing would be measured");
     work.iter_mut().for_each(|work| work());
-    let time = |work: &mut &mut dyn FnMut()| {
+    let mut time = |index: usize| {
         let started = Instant::now();
-        work();
+        work[index]();
         started.elapsed()
     };
-    let rounds = (0..rounds).map(|_| work.each_mut().map(time)).collect();
+    let rounds = (0..rounds).map(|_| std::array::from_fn(&mut time)).collect();
     Turns { rounds }
 }
 

@@ -2,6 +2,7 @@
 
 mod group;
 mod pointwise;
+mod sum;
 mod unpack;
 
 use std::arch::x86_64::{
@@ -36,6 +37,11 @@ impl Kernel for Avx512 {
     fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES] {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { group::match_group(packed, query, next) }
+    }
+
+    fn sum(self, lines: &[Lanes]) -> u64 {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { sum::sum(lines) }
     }
 
     fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]) {

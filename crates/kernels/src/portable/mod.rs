@@ -29,6 +29,10 @@ impl Kernel for Portable {
         sums.map(modq::reduce_u128)
     }
 
+    fn sum(self, lines: &[Lanes]) -> u64 {
+        lines.iter().flat_map(|line| line.0).fold(0, u64::wrapping_add)
+    }
+
     fn mul_assign(self, a: &mut [u64; N], b: &[u64; N]) {
         for (a, b) in a.iter_mut().zip(b) {
             *a = modq::mul(*a, *b);
