@@ -1,7 +1,7 @@
 """Checks the golden files of this folder by docs/formats.md.
 
 A second implementation of the scoring scheme in exact integers, which shares no code with the crates: polynomial products by Kronecker substitution, KMAC on
-the cSHAKE of pycryptodome, AES-256-GCM-SIV and Argon2id from cryptography, SHA3 and SHAKE from the standard library.
+the cSHAKE of pycryptodome, AES-256 in counter mode, AES-256-GCM-SIV and Argon2id from cryptography, SHA3 and SHAKE from the standard library.
 
 With the scheme's model script at hand (TYTO_MODEL names it, or it lies in shared/reference beside the repository), the
 model's own functions are run on the vectors too.
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from scheme import (
-    N, NORM2_MAX, P, Poly, Q, T, T_INV, Mismatch, add, binomial, centre, check_kmac, failure_log2, kmac, mask, mod_p,
-    mod_t, mul, need, pack, packed, poly, reply_width, sha3, stream, sub, sum_of_products, ternary, u16s, u64s, unpack,
+    N, NORM2_MAX, P, Poly, Q, T, T_INV, Mismatch, add, binomial, centre, check_primitives, failure_log2, kmac, mask,
+    mod_p, mod_t, mul, need, numbered, pack, packed, poly, reply_width, sha3, stream, sub, sum_of_products, ternary, u16s, u64s, unpack,
 )
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -120,9 +120,8 @@ class Block:
         self.gallery, self.id = gallery, block_id
         self.seed = kmac(gallery.keys["block"], "tyto/v1/block-seed", block_id)
         self.s = ternary(stream(self.seed, "tyto/v1/secret"))
-        chunk = [struct.pack("<H", c) for c in range(gallery.C)]
-        self.errors = [binomial(stream(self.seed, "tyto/v1/error", c)) for c in chunk]
-        self.pads = [mod_t(stream(self.seed, "tyto/v1/pad", c), N) for c in chunk]
+        self.errors = [binomial(xof) for xof in numbered(self.seed, "tyto/v1/error", gallery.C)]
+        self.pads = [mod_t(xof, N) for xof in numbered(self.seed, "tyto/v1/pad", gallery.C)]
         self.lambdas = mod_p(stream(self.seed, "tyto/v1/lambda"), gallery.slots)
         self.b = [poly(m + T * e + centre(p, T) for m, e, p in zip(mul(a, self.s), errors, pads))
                   for a, errors, pads in zip(gallery.a, self.errors, self.pads)]
@@ -212,11 +211,11 @@ class Query:
     def __init__(self, gallery, seed, coordinates=None):
         self.gallery, self.seed = gallery, seed
         self.s = ternary(stream(seed, "tyto/v1/secret"))
-        self.pads = mod_t(stream(seed, "tyto/v1/pad"), gallery.D) if coordinates is None else None
+        self.pads = mod_t(stream(seed, "tyto/v1/ticket-pad"), gallery.D) if coordinates is None else None
         messages = self.placed(self.pads if coordinates is None else coordinates)
         self.B = []
-        for c, message in enumerate(messages):
-            errors = binomial(stream(seed, "tyto/v1/error", struct.pack("<H", c)))
+        for c, (message, xof) in enumerate(zip(messages, numbered(seed, "tyto/v1/error", gallery.C), strict=True)):
+            errors = binomial(xof)
             self.B.append(poly(m + T * e + x for m, e, x in zip(mul(gallery.A[c], self.s), errors, message)))
         self.uploaded = self.B
 
@@ -547,7 +546,7 @@ def check_model(model, gallery, block, fills, played, vector, name):
 def main():
     start = time.monotonic()
     model = load_model()
-    check_kmac()
+    check_primitives()
     check_bounds(model)
     check_quantiser()
     check_keyring()

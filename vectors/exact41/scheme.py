@@ -6,6 +6,7 @@ import struct
 
 from Crypto.Hash import KMAC256
 from Crypto.Hash.cSHAKE128 import cSHAKE_XOF
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 N, Q, T, ETA, P = 2048, 2**41 - 2**16 + 1, 2039, 21, 2**61 - 1
 T_INV = pow(T, -1, Q)
@@ -39,28 +40,39 @@ def right_encode(number):
     return encode(number) + bytes([len(encode(number))])
 
 
-def kmac_state(key, label, data, bits):
+def kmac(key, label, data=b"", size=32):
     padded = left_encode(136) + left_encode(8 * len(key)) + key
     padded += bytes(-len(padded) % 136)
-    return cSHAKE_XOF(padded + data + right_encode(bits), label, 512, b"KMAC")
+    return cSHAKE_XOF(padded + data + right_encode(8 * size), label.encode(), 512, b"KMAC").read(size)
 
 
-def kmac(key, label, data=b"", size=32):
-    return kmac_state(key, label.encode(), data, 8 * size).read(size)
+class Stream:
+    """AES-256 in counter mode over zeros, from counter 0."""
+
+    def __init__(self, key):
+        self.cipher = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
+
+    def read(self, size):
+        return self.cipher.update(bytes(size))
 
 
 def stream(key, label, data=b""):
-    return kmac_state(key, label.encode(), data, 0)
+    return Stream(kmac(key, label, data))
 
 
-def check_kmac():
-    """Sample 4 of NIST's KMACXOF samples for SP 800-185, and the other implementation of KMAC256."""
+def numbered(key, label, count):
+    """The streams 0 to count - 1 of a label: their keys follow one another in the stream of the label."""
+    keys = stream(key, label)
+    return [Stream(keys.read(32)) for _ in range(count)]
+
+
+def check_primitives():
+    """Another implementation of KMAC256, and test cases 13 and 14 of the GCM specification: AES-256 of 0, 1 and 2."""
     key, data, label = bytes(range(0x40, 0x60)), bytes(range(4)), b"My Tagged Application"
-    xof = "1755133f1534752aad0748f2c706fb5c784512cab835cd15676b16c0c6647fa9" \
-          "6faa7af634a0bf8ff6df39374fa00fad9a39e322a7c92065a64eb1fb0801eb2b"
-    need(kmac_state(key, label, data, 0).read(64).hex() == xof, "KMACXOF256, sample 4 of NIST")
     other = KMAC256.new(key=key, data=data, mac_len=16, custom=label).digest()
     need(kmac(key, label.decode(), data, 16) == other, "KMAC256")
+    blocks = "dc95c078a2408989ad48a21492842087530f8afbc74536b9a963b4f1c4cb738bcea7403d4d606b6e074ec5d3baf39d18"
+    need(Stream(bytes(32)).read(48).hex() == blocks, "AES-256 in counter mode")
 
 
 # ---- ring --------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use crate::aligned::Lanes;
-use crate::{LANES, N, PACKED_POLY_BYTES, pack};
+use crate::sampling::{self, Noise, POLY_ERROR_BYTES};
+use crate::{LANES, N, PACKED_POLY_BYTES, modq, pack};
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
@@ -80,6 +81,39 @@ pub(crate) trait Kernel: Copy {
     /// Reads a packed polynomial; whether every coefficient is below `Q`.
     fn unpack(self, bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
         pack::unpack_groups(bytes, out)
+    }
+
+    /// `a += b`.
+    fn add_assign(self, a: &mut [u64; N], b: &[u64; N]) {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a = modq::add(*a, *b);
+        }
+    }
+
+    /// See [`pack::pack`].
+    fn pack(self, poly: &[u64; N], out: &mut [u8; PACKED_POLY_BYTES]) {
+        pack::pack_groups(poly, out);
+    }
+
+    /// See [`Noise::draw`].
+    fn draw_noise(
+        self,
+        noise: Noise,
+        bytes: &[u8; POLY_ERROR_BYTES],
+        values: Option<&[u16; N]>,
+        out: &mut [u64; N],
+    ) {
+        sampling::draw_noise(noise, bytes, values, out);
+    }
+
+    /// See [`sampling::keep_below`].
+    fn keep_below(self, candidates: &[u8], mask: u16, bound: u16, out: &mut [u16]) -> usize {
+        sampling::keep_below_portable(candidates, mask, bound, out)
+    }
+
+    /// See [`sampling::keep_ternary`].
+    fn keep_ternary(self, candidates: &[u8], out: &mut [u64]) -> usize {
+        sampling::keep_ternary_portable(candidates, out)
     }
 
     /// `reply::round` for every coefficient, with `bits` at most `MAX_REPLY_BITS`.

@@ -26,20 +26,27 @@ mod packed;
 mod poly;
 mod portable;
 mod reply;
+pub mod sampling;
+mod spread;
+mod wiped;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(test)]
 mod battery;
+#[cfg(test)]
+mod samplers_battery;
 
 pub use backend::{Backend, detect, supported};
 pub use coefficient::StridedProduct;
 pub use error::Error;
 pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks, plain_sum};
-pub use ntt::{forward, forward_into, forward_packed, inverse, inverse_into};
+pub use ntt::{forward, forward_into, forward_packed, forward_swap, inverse, inverse_into, inverse_swap};
 pub use packed::{MAX_POLYNOMIALS, PackedBlock, PackedQuery};
 pub use poly::{NttPoly, Poly};
 pub use reply::{round_coefficient, round_reply};
+pub use spread::{in_parallel, split};
+pub use wiped::Wiped;
 
 /// Number of coefficients of a polynomial, the degree of `X^N + 1`.
 pub const N: usize = 2048;

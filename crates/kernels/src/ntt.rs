@@ -52,3 +52,17 @@ pub fn inverse_into(p: &NttPoly, out: &mut Poly) {
     plan().inv(coefficients);
     plan().normalize(coefficients);
 }
+
+/// Turns `p` into its NTT, in `out`, without a copy: the two change places, and `p` is left with what was in `out`.
+pub fn forward_swap(p: &mut Poly, out: &mut NttPoly) {
+    p.swap(out);
+    plan().fwd(out.values_mut());
+}
+
+/// Turns `p` into the polynomial whose NTT it is, in `out`, without a copy: the two change places, and `p` is left with
+/// what was in `out`.
+pub fn inverse_swap(p: &mut NttPoly, out: &mut Poly) {
+    out.swap(p);
+    plan().inv(out.as_mut_slice());
+    plan().normalize(out.as_mut_slice());
+}

@@ -47,7 +47,12 @@ pub(crate) fn unpack_group(bytes: &[u8; GROUP_BYTES]) -> [u64; LANES] {
 ///
 /// If `out` is not [`PACKED_POLY_BYTES`] long.
 pub fn pack(poly: &[u64; N], out: &mut [u8]) {
-    assert_eq!(out.len(), PACKED_POLY_BYTES, "bytes of a packed polynomial");
+    let out = out.try_into().expect("the bytes of one packed polynomial");
+    with_kernel!(detect(), kernel => kernel.pack(poly, out));
+}
+
+/// See `Kernel::pack`.
+pub(crate) fn pack_groups(poly: &[u64; N], out: &mut [u8; PACKED_POLY_BYTES]) {
     for (group, bytes) in poly.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
         pack_group(group, bytes);
     }

@@ -21,9 +21,7 @@ macro_rules! ring_element {
 
             /// Adds `other` modulo `Q`.
             pub fn add_assign(&mut self, other: &Self) {
-                for (a, b) in self.0.0.iter_mut().zip(&other.0.0) {
-                    *a = modq::add(*a, *b);
-                }
+                with_kernel!(detect(), kernel => kernel.add_assign(&mut self.0.0, &other.0.0));
             }
 
             /// Subtracts `other` modulo `Q`.
@@ -99,6 +97,11 @@ impl Poly {
         &mut self.0.0
     }
 
+    /// Exchanges the numbers of the two, which then mean something else.
+    pub(crate) fn swap(&mut self, other: &mut NttPoly) {
+        std::mem::swap(&mut self.0, &mut other.0);
+    }
+
     /// `X^i * self`: what passes `X^N` comes back negated.
     ///
     /// # Panics
@@ -135,6 +138,16 @@ impl NttPoly {
         let mut out = Self::zero();
         out.0.0.fill(c);
         out
+    }
+
+    /// Asks the CPU to bring the values into its caches while other work goes on.
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in self.0.0.as_chunks::<8>().0 {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint about memory that is there; every x86-64 has the instruction.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 
     pub(crate) fn values(&self) -> &[u64; N] {

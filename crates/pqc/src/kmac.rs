@@ -1,12 +1,11 @@
-//! KMAC256 and KMACXOF256 (NIST SP 800-185 section 4).
+//! KMAC256 (NIST SP 800-185 section 4).
 //!
-//! `KMAC256(K, X, L, S) = cSHAKE256(bytepad(encode_string(K), 136) || X || right_encode(L), L, "KMAC", S)`;
-//! KMACXOF256 has `right_encode(0)` in its place. All lengths here are whole bytes.
+//! `KMAC256(K, X, L, S) = cSHAKE256(bytepad(encode_string(K), 136) || X || right_encode(L), L, "KMAC", S)`. All lengths here are whole bytes.
 
 use core::fmt;
 
+use cshake::CShake256;
 use cshake::digest::{ExtendableOutput, Update, XofReader as _};
-use cshake::{CShake256, CShake256Reader};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -16,11 +15,7 @@ const RATE_BYTES: usize = 136;
 /// Length of the tag of [`mac16`].
 pub const TAG_BYTES: usize = 16;
 
-/// A KMAC256 or KMACXOF256 computation: which of the two is decided at its end.
-///
-/// A clone continues from the same prefix, so that many derivations from one key and customization pay for
-/// that prefix once. The state is wiped on drop.
-#[derive(Clone)]
+/// A KMAC256 computation. The state is wiped on drop.
 pub struct Kmac256(CShake256);
 
 impl Kmac256 {
@@ -36,46 +31,20 @@ impl Kmac256 {
         self.0.update(bytes);
     }
 
-    /// KMAC256 with `L = 8 * out.len()`.
+    /// The output, with `L = 8 * out.len()`.
     ///
     /// The length is part of the function: a shorter output is not a prefix of a longer one.
-    pub fn finalize(self, out: &mut [u8]) {
-        let bits = 8 * out.len() as u64;
-        self.squeeze(bits).read(out);
-    }
-
-    /// KMACXOF256: output of any length, where a shorter output is a prefix of a longer one.
-    pub fn finalize_xof(self) -> XofReader {
-        XofReader(self.squeeze(0))
-    }
-
-    fn squeeze(mut self, length_bits: u64) -> CShake256Reader {
-        let (bytes, start) = minimal_be(length_bits);
+    pub fn finalize(mut self, out: &mut [u8]) {
+        let (bytes, start) = minimal_be(8 * out.len() as u64);
         self.0.update(&bytes[start..]);
         self.0.update(&[(bytes.len() - start) as u8]);
-        self.0.finalize_xof()
+        self.0.finalize_xof().read(out);
     }
 }
 
 impl fmt::Debug for Kmac256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Kmac256([redacted])")
-    }
-}
-
-/// The output of KMACXOF256. The state is wiped on drop.
-pub struct XofReader(CShake256Reader);
-
-impl XofReader {
-    /// Fills `out` with the next output bytes.
-    pub fn read(&mut self, out: &mut [u8]) {
-        self.0.read(out);
-    }
-}
-
-impl fmt::Debug for XofReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("XofReader([redacted])")
     }
 }
 

@@ -1,4 +1,4 @@
-//! ML-DSA, SHA3, KMAC, authenticated encryption and OS randomness behind typed secrets.
+//! ML-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
 //!
 //! This is the only crate of the workspace that calls a cryptographic library directly for these
 //! primitives; the others see the types below. It does no I/O except asking the operating system for
@@ -8,8 +8,9 @@
 //! |---|---|---|
 //! | [`random`] | operating system's generator | |
 //! | [`digest`] | SHA3-256 | FIPS 202 |
-//! | [`kmac`] | KMAC256, KMACXOF256 | NIST SP 800-185 section 4 |
+//! | [`kmac`] | KMAC256 | NIST SP 800-185 section 4 |
 //! | [`aead`] | AES-256-GCM-SIV | RFC 8452 |
+//! | [`stream`] | AES-256 in counter mode | FIPS 197, NIST SP 800-38A section 6.5 |
 //! | [`mldsa`] | ML-DSA-65 | FIPS 204 |
 
 pub mod aead;
@@ -19,6 +20,7 @@ pub mod kmac;
 pub mod mldsa;
 pub mod random;
 mod secret;
+pub mod stream;
 
 pub use error::Error;
 pub use secret::Secret32;

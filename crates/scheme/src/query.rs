@@ -140,6 +140,13 @@ pub fn write_ticket(
     kind: Kind,
     polynomials: &QueryPolynomials,
 ) -> Vec<u8> {
+    let mut out = begin_ticket(parameters, ticket, kind);
+    out.extend_from_slice(&polynomials.to_bytes());
+    out
+}
+
+/// Writes what comes before the packed polynomials of a ticket, with room for those.
+pub fn begin_ticket(parameters: &GalleryParameters, ticket: TicketId, kind: Kind) -> Vec<u8> {
     let layout = &parameters.layout;
     let mut out = Vec::with_capacity(kind.ticket_bytes(layout));
     out.extend_from_slice(TICKET_MAGIC);
@@ -155,7 +162,6 @@ pub fn write_ticket(
     out.extend_from_slice(&parameters.key.0);
     out.extend_from_slice(&parameters.mask_epoch.to_le_bytes());
     out.extend_from_slice(&ticket.0);
-    out.extend_from_slice(&polynomials.to_bytes());
     out
 }
 

@@ -47,6 +47,12 @@ pub fn write_block(block: BlockId, polynomials: &[Poly], out: &mut Vec<u8>) {
     write_polynomials(polynomials, out);
 }
 
+/// Writes one block whose polynomials are packed already.
+pub fn write_packed_block(block: BlockId, polynomials: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&block.0);
+    out.extend_from_slice(polynomials);
+}
+
 /// Appends packed polynomials.
 pub fn write_polynomials(polynomials: &[Poly], out: &mut Vec<u8>) {
     for poly in polynomials {

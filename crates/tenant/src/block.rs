@@ -5,31 +5,80 @@
 //! is a matter of types: only an [`OpenBlock`] makes a [`Fill`], each from its next slot, and it never goes back.
 
 use crate::Error;
+use crate::derive::Streams;
 use crate::gallery::{Context, Gallery};
 use crate::manifest::{ManifestEntry, record_digest};
 use crate::record::Record;
-use crate::sample::{P, reduce_p};
+use crate::sample::{P, Scratch, reduce_p};
 use crate::slotmap::{self, Event, SubjectId};
 use crate::template::Template;
-use tyto_kernels::{NttPoly, Poly, forward, inverse, modq};
+use std::ops::Range;
+use tyto_kernels::{
+    N, NttPoly, PACKED_POLY_BYTES, Poly, Wiped, forward_swap, in_parallel, inverse, inverse_swap, modq, pack,
+};
 use tyto_pqc::random;
 use tyto_scheme::params::{centre_t, reduce_t};
 use tyto_scheme::{BlockId, Delta, Pseudonym};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// A block that this process provisioned and may go on filling.
 pub struct OpenBlock {
     block: BlockId,
     context: Context,
-    pads: Vec<Zeroizing<Vec<u16>>>,
+    pads: Wiped<u16>,
     next_slot: u16,
     slots: u16,
 }
 
+/// The pads of a block, polynomial after polynomial.
+fn block_pads(gallery: &Gallery, block: BlockId) -> Wiped<u16> {
+    let chunks = gallery.layout().chunks();
+    let streams = gallery.keys.block_seed(block).block_pads(chunks);
+    let mut pads = Wiped::zeros(chunks * N);
+    let mut left = pads.as_chunks_mut::<N>().0;
+    let jobs = gallery.split_chunks().map(|chunks| {
+        let pads = left.split_off_mut(..chunks.len()).expect("pads of every polynomial");
+        (chunks, pads)
+    });
+    in_parallel(jobs.collect::<Vec<_>>(), |(chunks, pads)| {
+        let mut scratch = Scratch::new();
+        chunks.zip(pads).for_each(|(chunk, pads)| scratch.pads(streams.at(chunk), pads));
+    });
+    pads
+}
+
+/// Some polynomials of a new block, `b_c = a_c*s + m_c` with `m_c = t*e_c + pad_c`: one transform of `m_c`, one back.
+/// Returns `sum m_c * A_c`.
+fn provision_part(
+    gallery: &Gallery,
+    [pad_streams, errors]: &[Streams; 2],
+    secret: &NttPoly,
+    chunks: Range<usize>,
+    packed: &mut [[u8; PACKED_POLY_BYTES]],
+    pads: &mut [[u16; N]],
+) -> Zeroizing<NttPoly> {
+    let mut scratch = Scratch::new();
+    let mut poly = Zeroizing::new(Poly::zero());
+    let mut sum = Zeroizing::new(NttPoly::zero());
+    let mut hint = Zeroizing::new(NttPoly::zero());
+    for (chunk, (packed, pads)) in chunks.zip(packed.iter_mut().zip(pads)) {
+        gallery.masks.query[chunk].prefetch();
+        scratch.pads(pad_streams.at(chunk), pads);
+        scratch.noise(errors.at(chunk), Some(pads), &mut poly);
+        gallery.masks.gallery[chunk].prefetch();
+        forward_swap(&mut poly, &mut sum);
+        hint.mul_add_assign(&sum, &gallery.masks.query[chunk]);
+        sum.mul_add_assign(&gallery.masks.gallery[chunk], secret);
+        inverse_swap(&mut sum, &mut poly);
+        pack::pack(poly.as_slice(), packed);
+    }
+    hint
+}
+
 /// What is uploaded of a new block.
 pub struct Provisioned {
-    /// Its `C` polynomials.
-    pub polynomials: Vec<Poly>,
+    /// Its `C` polynomials, packed.
+    pub polynomials: Vec<u8>,
     /// Its record, version 1.
     pub record: Record,
     /// The same, sealed.
@@ -45,32 +94,42 @@ impl OpenBlock {
         Self::provision_with_id(gallery, BlockId(random::bytes()?))
     }
 
+    /// Provisions several blocks, side by side.
+    ///
+    /// # Errors
+    /// No OS randomness.
+    pub fn provision_many(gallery: &Gallery, count: usize) -> Result<Vec<(Self, Provisioned)>, Error> {
+        let one = |_| Self::provision(gallery);
+        if gallery.split_chunks().count() > 1 {
+            // One block at a time keeps the threads busy.
+            return (0..count).map(one).collect();
+        }
+        let parts = gallery.split(count, gallery.layout().chunks());
+        in_parallel(parts, |blocks| blocks.map(one).collect::<Vec<_>>()).into_iter().flatten().collect()
+    }
+
     pub(crate) fn provision_with_id(gallery: &Gallery, block: BlockId) -> Result<(Self, Provisioned), Error> {
-        let seed = gallery.keys.block_seed(block);
+        let (layout, seed) = (gallery.layout(), gallery.keys.block_seed(block));
         let secret = seed.secret();
+        let streams = [seed.block_pads(layout.chunks()), seed.errors(layout.chunks())];
+        let mut pads = Wiped::zeros(layout.chunks() * N);
+        let mut polynomials = vec![0; layout.polynomials_bytes()];
+        let mut pads_left = pads.as_chunks_mut::<N>().0;
+        let jobs = gallery.split_packed(&mut polynomials).map(|(chunks, packed)| {
+            let pads = pads_left.split_off_mut(..chunks.len()).expect("pads of every polynomial");
+            (chunks, packed, pads)
+        });
+        // sum (a*s + m) * A = w*s + sum m*A
         let mut hint = NttPoly::zero();
-        let mut product = NttPoly::zero();
-        let mut polynomials = Vec::with_capacity(gallery.layout().chunks());
-        let mut pads = Vec::with_capacity(gallery.layout().chunks());
-        for (chunk, (a, big_a)) in gallery.masks.gallery.iter().zip(&gallery.masks.query).enumerate() {
-            let chunk_pads = seed.block_pads(chunk as u16);
-            // b = a*s + t*e + pad
-            let mut message = seed.scaled_errors(chunk as u16);
-            for (coefficient, &pad) in message.as_mut_slice().iter_mut().zip(chunk_pads.iter()) {
-                *coefficient = modq::add(*coefficient, modq::from_i64(i64::from(centre_t(pad))));
-            }
-            product.copy_from(a);
-            product.mul_assign(&secret);
-            let mut b = inverse(&product);
-            b.add_assign(&message);
-            product.add_assign(&Zeroizing::new(forward(&message)));
-            hint.mul_add_assign(&product, big_a);
-            polynomials.push(b);
-            pads.push(chunk_pads);
+        hint.mul_add_assign(&gallery.w, &secret);
+        for part in in_parallel(jobs.collect::<Vec<_>>(), |(chunks, packed, pads)| {
+            provision_part(gallery, &streams, &secret, chunks, packed, pads)
+        }) {
+            hint.add_assign(&part);
         }
         let record = Record::provisioned(gallery, block, &hint);
         let sealed_record = record.seal(gallery)?;
-        let slots = gallery.layout().slots() as u16;
+        let slots = layout.slots() as u16;
         let open = Self { block, context: *gallery.context(), pads, next_slot: 0, slots };
         Ok((open, Provisioned { polynomials, record, sealed_record }))
     }
@@ -125,7 +184,7 @@ impl OpenBlock {
         let value = |coordinate: usize| {
             let (chunk, index) = layout.gallery_position(slot, coordinate);
             let y = template.values().get(coordinate).copied().unwrap_or(0);
-            reduce_t(i32::from(y) - i32::from(self.pads[chunk][index]))
+            reduce_t(i32::from(y) - i32::from(self.pads[chunk * N + index]))
         };
         let delta = Delta::new(layout, (0..layout.padded_dimension()).map(value).collect())?;
         let tag = gallery.keys.delta_tag(self.block, slot, &delta.to_bytes());
@@ -138,11 +197,6 @@ impl std::fmt::Debug for OpenBlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OpenBlock({}, next slot {})", self.block, self.next_slot)
     }
-}
-
-fn block_pads(gallery: &Gallery, block: BlockId) -> Vec<Zeroizing<Vec<u16>>> {
-    let seed = gallery.keys.block_seed(block);
-    (0..gallery.layout().chunks()).map(|chunk| seed.block_pads(chunk as u16)).collect()
 }
 
 /// A template bound to its slot, to be sent until the server has it. It may be sent any number of times: it is always
@@ -216,7 +270,7 @@ impl Removal {
             }
             let value = |coordinate: usize| {
                 let (chunk, index) = layout.gallery_position(slot, coordinate);
-                let sum = i32::from(pads[chunk][index]) + i32::from(delta.values()[coordinate]);
+                let sum = i32::from(pads[chunk * N + index]) + i32::from(delta.values()[coordinate]);
                 centre_t(reduce_t(sum))
             };
             let y = Zeroizing::new((0..layout.dimension()).map(value).collect::<Vec<_>>());
@@ -262,7 +316,6 @@ impl BlockChange {
         let (layout, block) = (gallery.layout(), base.block);
         let lambdas = gallery.keys.block_seed(block).lambdas(layout);
         let mut record = base.clone();
-        let mut polynomials = gallery.zero_polynomials();
         let mut events = Vec::with_capacity(fills.len() + removals.len());
         for fill in fills {
             assert_eq!(fill.block, block, "a fill belongs to its block");
@@ -270,7 +323,6 @@ impl BlockChange {
                 return Err(Error::SlotSpent { block, slot: fill.slot });
             }
             record.used = fill.slot + 1;
-            fill.delta.add_to_block(layout, fill.slot, &mut polynomials);
             weigh(&mut record.check, lambdas[usize::from(fill.slot)], &fill.template);
             record.set_filled(fill.slot, true);
             events.push((fill.slot, Event::Enrolled(fill.subject.clone())));
@@ -280,18 +332,16 @@ impl BlockChange {
             if !record.is_filled(removal.slot) {
                 return Err(Error::NotEnrolled { block, slot: removal.slot });
             }
-            removal.delta.subtract_from_block(layout, removal.slot, &mut polynomials);
             weigh(&mut record.check, P - lambdas[usize::from(removal.slot)], &removal.template);
             record.set_filled(removal.slot, false);
             events.push((removal.slot, Event::Removed));
         }
-        let mut hint = NttPoly::zero();
-        for (change, big_a) in polynomials.iter().zip(&gallery.masks.query) {
-            hint.mul_add_assign(&forward(change), big_a);
+        for part in
+            in_parallel(gallery.split_chunks(), |chunks| hint_change(gallery, fills, removals, chunks))
+        {
+            record.hint.add_assign(&inverse(&part));
         }
-        record.hint.add_assign(&inverse(&hint));
         record.version += 1;
-        polynomials.iter_mut().for_each(Zeroize::zeroize);
         let mut entries = Vec::with_capacity(events.len());
         for (slot, event) in &events {
             let sealed = slotmap::seal(gallery, block, record.entries, *slot, event)?;
@@ -324,6 +374,35 @@ impl Provisioned {
 
 fn manifest_entry(record: &Record, sealed: &[u8]) -> ManifestEntry {
     ManifestEntry { block: record.block, version: record.version, record_digest: record_digest(sealed) }
+}
+
+/// `sum change_c * A_c` over some polynomials.
+fn hint_change(
+    gallery: &Gallery,
+    fills: &[Fill],
+    removals: &[Removal],
+    chunks: Range<usize>,
+) -> Zeroizing<NttPoly> {
+    let stride = gallery.layout().stride();
+    let mut change = Zeroizing::new(Poly::zero());
+    let mut transformed = Zeroizing::new(NttPoly::zero());
+    let mut sum = Zeroizing::new(NttPoly::zero());
+    for chunk in chunks {
+        let coefficients = change.as_mut_slice();
+        coefficients.fill(0);
+        let mut place = |slot: u16, delta: &Delta, sign: i64| {
+            let at = usize::from(slot) * stride;
+            let values = &delta.values()[chunk * stride..][..stride];
+            for (coefficient, &value) in coefficients[at..].iter_mut().zip(values) {
+                *coefficient = modq::add(*coefficient, modq::from_i64(sign * i64::from(centre_t(value))));
+            }
+        };
+        fills.iter().for_each(|fill| place(fill.slot, &fill.delta, 1));
+        removals.iter().for_each(|removal| place(removal.slot, &removal.delta, -1));
+        forward_swap(&mut change, &mut transformed);
+        sum.mul_add_assign(&transformed, &gallery.masks.query[chunk]);
+    }
+    sum
 }
 
 /// `v += lambda * y mod P`.

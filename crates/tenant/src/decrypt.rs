@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tyto_kernels::{NttPoly, Poly, Q, forward, inverse, modq};
+use tyto_kernels::{NttPoly, Poly, Q, Wiped, forward, inverse, modq};
 use tyto_scheme::params::{T, centre_t, reduce_t};
 use tyto_scheme::{BlockId, Layout, reply};
 use zeroize::{Zeroize, Zeroizing};
@@ -33,7 +33,7 @@ pub struct BlockView {
 /// What derives from the block id alone and so outlives versions.
 struct BlockSecrets {
     s: Zeroizing<NttPoly>,
-    lambdas: Zeroizing<Vec<u64>>,
+    lambdas: Wiped<u64>,
 }
 
 impl BlockView {
@@ -138,7 +138,7 @@ pub struct SlotReplies<'a> {
 /// repeats its randomness this holds within a process, not across processes.
 pub struct Pending<M: Mode> {
     x: Template,
-    sides: Vec<Side>,
+    sides: Vec<QuerySecret>,
     rho: Option<u16>,
     expected_use: Option<TicketUse>,
     context: Context,
@@ -148,13 +148,7 @@ pub struct Pending<M: Mode> {
     mode: PhantomData<M>,
 }
 
-/// What decrypting a reply needs of one query: `s'` and `u - s' * w`.
-struct Side {
-    s: Zeroizing<NttPoly>,
-    m: Zeroizing<NttPoly>,
-}
-
-impl Side {
+impl QuerySecret {
     /// `s_B * (u - s' * w) + s' * h`: what a reply differs by from the noisy scores.
     fn blind(&self, view: &BlockView) -> Zeroizing<Poly> {
         let mut sum = Zeroizing::new(NttPoly::zero());
@@ -172,17 +166,9 @@ impl<M: Mode> Pending<M> {
         rho: Option<u16>,
         expected_use: Option<TicketUse>,
     ) -> Self {
-        let side = |secret: QuerySecret| {
-            let mut product = Zeroizing::new(gallery.w.clone());
-            product.mul_assign(&secret.s);
-            let mut m = Zeroizing::new(secret.u);
-            m.sub_assign(&product);
-            Side { s: secret.s, m }
-        };
-        let sides = secrets.into_iter().map(side).collect();
         Self {
             x,
-            sides,
+            sides: secrets,
             rho,
             expected_use,
             context: *gallery.context(),

@@ -1,13 +1,14 @@
-//! Derivations from the tenant key. Every one is KMAC256 or KMACXOF256 (NIST SP 800-185) with the label as
-//! customization; all but the key id begin with the gallery's context (see
-//! [`tyto_scheme::GalleryParameters::context`]). `docs/formats.md` lists them.
+//! Derivations from the tenant key. Every one is KMAC256 (NIST SP 800-185) with the label as customization; all but
+//! the key id begin with the gallery's context (see [`tyto_scheme::GalleryParameters::context`]). What is a stream is
+//! the 32-byte output expanded by AES-256 in counter mode. `docs/formats.md` lists them.
 
 use crate::key::TenantKey;
-use crate::sample;
-use tyto_kernels::{NttPoly, Poly, forward};
+use crate::sample::Scratch;
+use tyto_kernels::{NttPoly, Wiped, forward};
 use tyto_pqc::Secret32;
 use tyto_pqc::aead::SealingKey;
-use tyto_pqc::kmac::{self, Kmac256, XofReader};
+use tyto_pqc::kmac::{self, Kmac256};
+use tyto_pqc::stream::KeyStream;
 use tyto_scheme::{BlockId, GalleryParameters, Layout};
 use zeroize::Zeroizing;
 
@@ -18,11 +19,9 @@ pub(crate) fn subkey(key: &Secret32, label: &str, parts: &[&[u8]]) -> Secret32 {
     Secret32::from_fn(|out| mac.finalize(out))
 }
 
-/// `KMACXOF256(key, parts, label)`.
-pub(crate) fn stream(key: &Secret32, label: &str, parts: &[&[u8]]) -> XofReader {
-    let mut mac = Kmac256::new(key.expose(), label.as_bytes());
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize_xof()
+/// The stream whose key is `KMAC256(key, parts, 256, label)`.
+pub(crate) fn stream(key: &Secret32, label: &str, parts: &[&[u8]]) -> KeyStream {
+    KeyStream::new(subkey(key, label, parts).expose())
 }
 
 /// The keys of one gallery.
@@ -77,26 +76,45 @@ pub(crate) struct Seed(pub(crate) Secret32);
 impl Seed {
     /// The ternary secret, in NTT form.
     pub(crate) fn secret(&self) -> Zeroizing<NttPoly> {
-        Zeroizing::new(forward(&sample::ternary(stream(&self.0, "tyto/v1/secret", &[]))))
+        let secret = Scratch::new().ternary(stream(&self.0, "tyto/v1/secret", &[]));
+        Zeroizing::new(forward(&secret))
     }
 
-    /// `t * e_c`.
-    pub(crate) fn scaled_errors(&self, chunk: u16) -> Zeroizing<Poly> {
-        sample::scaled_errors(stream(&self.0, "tyto/v1/error", &[&chunk.to_le_bytes()]))
+    /// The streams of the errors of the first `chunks` polynomials.
+    pub(crate) fn errors(&self, chunks: usize) -> Streams {
+        Streams::new(&self.0, "tyto/v1/error", chunks)
     }
 
-    /// The pads of polynomial `chunk` of a block, one per coefficient, in `[0, t)`.
-    pub(crate) fn block_pads(&self, chunk: u16) -> Zeroizing<Vec<u16>> {
-        sample::pads(stream(&self.0, "tyto/v1/pad", &[&chunk.to_le_bytes()]), tyto_kernels::N)
+    /// The streams of the pads of a block's first `chunks` polynomials.
+    pub(crate) fn block_pads(&self, chunks: usize) -> Streams {
+        Streams::new(&self.0, "tyto/v1/pad", chunks)
     }
 
     /// The pads of a ticket's query, one per coordinate of the padded dimension, in `[0, t)`.
-    pub(crate) fn query_pads(&self, layout: &Layout) -> Zeroizing<Vec<u16>> {
-        sample::pads(stream(&self.0, "tyto/v1/pad", &[]), layout.padded_dimension())
+    pub(crate) fn query_pads(&self, layout: &Layout) -> Wiped<u16> {
+        let mut pads = Wiped::zeros(layout.padded_dimension());
+        Scratch::new().pads(stream(&self.0, "tyto/v1/ticket-pad", &[]), &mut pads);
+        pads
     }
 
     /// The secret weights of a block's check vector, one per slot.
-    pub(crate) fn lambdas(&self, layout: &Layout) -> Zeroizing<Vec<u64>> {
-        sample::lambdas(stream(&self.0, "tyto/v1/lambda", &[]), layout.slots())
+    pub(crate) fn lambdas(&self, layout: &Layout) -> Wiped<u64> {
+        Scratch::new().lambdas(stream(&self.0, "tyto/v1/lambda", &[]), layout.slots())
+    }
+}
+
+/// Streams of one kind, one per polynomial: the stream of the label gives their keys, one after the other.
+pub(crate) struct Streams(Wiped<u8>);
+
+impl Streams {
+    fn new(seed: &Secret32, label: &str, chunks: usize) -> Self {
+        let mut keys = Wiped::zeros(Secret32::BYTES * chunks);
+        stream(seed, label, &[]).read(&mut keys);
+        Self(keys)
+    }
+
+    /// The stream of polynomial `chunk`.
+    pub(crate) fn at(&self, chunk: usize) -> KeyStream {
+        KeyStream::new(&self.0.as_chunks().0[chunk])
     }
 }

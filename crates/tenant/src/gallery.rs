@@ -7,7 +7,9 @@ use crate::manifest::Manifest;
 use crate::sealed::{self, Reader};
 use crate::slotmap::SubjectId;
 use crate::template::Quantiser;
-use tyto_kernels::{NttPoly, Poly};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use tyto_kernels::{NttPoly, PACKED_POLY_BYTES, split};
 use tyto_pqc::random;
 use tyto_scheme::{GalleryId, GalleryParameters, Layout, Masks, Pseudonym};
 
@@ -15,6 +17,9 @@ pub use crate::template::Metric;
 
 /// Longest gallery name, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
+
+/// A thread is started for no fewer polynomials: each takes some ten microseconds, and so does the thread.
+const LEAST_POLYNOMIALS: usize = 16;
 
 const DESCRIPTOR: &str = "gallery descriptor";
 const DESCRIPTOR_LABEL: &str = "tyto/v1/descriptor";
@@ -33,6 +38,7 @@ pub struct Gallery {
     pub(crate) masks: Masks,
     /// `w = sum a_c * A_c`.
     pub(crate) w: NttPoly,
+    threads: usize,
 }
 
 /// What the server is told to create a gallery.
@@ -131,13 +137,20 @@ impl Gallery {
             return Err(Error::NameLength { found: name.len(), max: MAX_NAME_BYTES });
         }
         let quantiser = Quantiser::new(metric, parameters.layout.dimension())?;
-        let masks = Masks::expand(&parameters);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let masks = Masks::expand(&parameters, threads);
         let mut w = NttPoly::zero();
         for (a, big_a) in masks.gallery.iter().zip(&masks.query) {
             w.mul_add_assign(a, big_a);
         }
         let keys = GalleryKeys::derive(key, &parameters)?;
-        Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w })
+        Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w, threads })
+    }
+
+    /// Bounds the threads that one computation with many polynomials or blocks is spread over; all cores otherwise.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads: threads.get(), ..self }
     }
 
     /// `version 1 || metric u8 || maximum norm f64 || name length u8 || name, padded to 128`.
@@ -189,9 +202,26 @@ impl Gallery {
         if *context == self.context { Ok(()) } else { Err(Error::OtherGallery) }
     }
 
-    /// `polynomials` zero polynomials, one per chunk.
-    pub(crate) fn zero_polynomials(&self) -> Vec<Poly> {
-        (0..self.layout().chunks()).map(|_| Poly::zero()).collect()
+    /// Ranges of `items`, of which each takes as long as `polynomials` polynomials, for different threads.
+    pub(crate) fn split(&self, items: usize, polynomials: usize) -> impl Iterator<Item = Range<usize>> {
+        split(self.threads, items, LEAST_POLYNOMIALS.div_ceil(polynomials))
+    }
+
+    /// The chunks of one block or query, for different threads.
+    pub(crate) fn split_chunks(&self) -> impl Iterator<Item = Range<usize>> {
+        self.split(self.layout().chunks(), 1)
+    }
+
+    /// The same, each with the place that its packed polynomials go to.
+    pub(crate) fn split_packed<'a>(
+        &self,
+        mut packed: &'a mut [u8],
+    ) -> impl Iterator<Item = (Range<usize>, &'a mut [[u8; PACKED_POLY_BYTES]])> {
+        self.split_chunks().map(move |chunks| {
+            let place =
+                packed.split_off_mut(..chunks.len() * PACKED_POLY_BYTES).expect("C packed polynomials");
+            (chunks, place.as_chunks_mut().0)
+        })
     }
 }
 

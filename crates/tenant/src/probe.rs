@@ -5,17 +5,20 @@
 
 use crate::Error;
 use crate::decrypt::Pending;
-use crate::derive::{Seed, stream, subkey};
+use crate::derive::{Seed, Streams, stream, subkey};
 use crate::gallery::{Context, Gallery};
-use crate::sample;
+use crate::sample::{self, Scratch};
 use crate::template::Template;
 use std::marker::PhantomData;
-use tyto_kernels::{NttPoly, Poly, forward, inverse, modq};
+use std::ops::Range;
+use tyto_kernels::{
+    NttPoly, PACKED_POLY_BYTES, Poly, Wiped, forward_swap, in_parallel, inverse_swap, modq, pack,
+};
 use tyto_pqc::{Secret32, kmac, random};
 use tyto_scheme::params::{centre_t, reduce_t};
-use tyto_scheme::query::{Kind, QueryPolynomials, Target, write_ticket};
+use tyto_scheme::query::{Kind, Target, begin_ticket};
 use tyto_scheme::{Delta, Layout, Pseudonym, TicketId};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 mod sealed {
     pub trait Sealed {}
@@ -57,47 +60,69 @@ impl Mode for Identification {
     }
 }
 
-/// The secret and the public half of one query, as its owner needs them to decrypt.
+/// What its owner needs of one query to decrypt its answers.
 pub(crate) struct QuerySecret {
+    /// `s'`.
     pub(crate) s: Zeroizing<NttPoly>,
-    /// `u = sum a_c * B_c`.
-    pub(crate) u: NttPoly,
+    /// `u - s' * w` with `u = sum a_c * B_c` and `w = sum a_c * A_c`, which is `sum a_c * m_c` with
+    /// `m_c = t * e'_c + X_c`.
+    pub(crate) m: Zeroizing<NttPoly>,
 }
 
-/// Encrypts message polynomials under a query's own seed: `B_c = A_c * s' + t * e'_c + X_c`.
-fn encrypt(gallery: &Gallery, seed: &Seed, messages: &mut [Poly]) -> (Vec<Poly>, QuerySecret) {
+/// Encrypts coordinates modulo t under a query's own seed, packed: `B_c = A_c * s' + t * e'_c + X_c`.
+fn encrypt(gallery: &Gallery, seed: &Seed, coordinates: &[u16], packed: &mut [u8]) -> QuerySecret {
     let s = seed.secret();
-    let mut u = NttPoly::zero();
-    let mut product = NttPoly::zero();
-    let masks = gallery.masks.gallery.iter().zip(&gallery.masks.query);
-    let encrypt_chunk = |(chunk, (message, (a, big_a))): (usize, (&mut Poly, (&NttPoly, &NttPoly)))| {
-        message.add_assign(&seed.scaled_errors(chunk as u16));
-        product.copy_from(big_a);
-        product.mul_assign(&s);
-        let mut b = inverse(&product);
-        b.add_assign(message);
-        product.add_assign(&Zeroizing::new(forward(message)));
-        u.mul_add_assign(a, &product);
-        b
-    };
-    let polynomials = messages.iter_mut().zip(masks).enumerate().map(encrypt_chunk).collect();
-    // Probe or pads, and errors, in the clear.
-    messages.iter_mut().for_each(Zeroize::zeroize);
-    (polynomials, QuerySecret { s, u })
+    let errors = seed.errors(gallery.layout().chunks());
+    let mut m = Zeroizing::new(NttPoly::zero());
+    for part in in_parallel(gallery.split_packed(packed), |(chunks, packed)| {
+        encrypt_part(gallery, &errors, &s, coordinates, chunks, packed)
+    }) {
+        m.add_assign(&part);
+    }
+    QuerySecret { s, m }
 }
 
-/// Puts coordinates, centred modulo t, at their places in zero polynomials.
-fn place_coordinates(layout: &Layout, values: &[u16], polynomials: &mut [Poly]) {
-    for (coordinate, &value) in values.iter().enumerate() {
-        let (chunk, index, negated) = layout.query_position(coordinate);
+/// Some polynomials of a query. Returns their part of `sum a_c * m_c`.
+fn encrypt_part(
+    gallery: &Gallery,
+    errors: &Streams,
+    s: &NttPoly,
+    coordinates: &[u16],
+    chunks: Range<usize>,
+    packed: &mut [[u8; PACKED_POLY_BYTES]],
+) -> Zeroizing<NttPoly> {
+    let mut scratch = Scratch::new();
+    let mut poly = Zeroizing::new(Poly::zero());
+    let mut sum = Zeroizing::new(NttPoly::zero());
+    let mut m = Zeroizing::new(NttPoly::zero());
+    for (chunk, packed) in chunks.zip(packed) {
+        gallery.masks.gallery[chunk].prefetch();
+        scratch.noise(errors.at(chunk), None, &mut poly);
+        gallery.masks.query[chunk].prefetch();
+        add_coordinates(gallery.layout(), coordinates, chunk, &mut poly);
+        forward_swap(&mut poly, &mut sum);
+        m.mul_add_assign(&sum, &gallery.masks.gallery[chunk]);
+        sum.mul_add_assign(&gallery.masks.query[chunk], s);
+        inverse_swap(&mut sum, &mut poly);
+        pack::pack(poly.as_slice(), packed);
+    }
+    m
+}
+
+/// Adds the coordinates that belong to a polynomial, centred modulo t and with the sign of their places.
+fn add_coordinates(layout: &Layout, coordinates: &[u16], chunk: usize, poly: &mut Poly) {
+    let first = chunk * layout.stride();
+    for (v, &value) in coordinates[first..first + layout.stride()].iter().enumerate() {
+        let (_, index, negated) = layout.query_position(first + v);
         let value = i64::from(centre_t(value));
-        polynomials[chunk].as_mut_slice()[index] = modq::from_i64(if negated { -value } else { value });
+        let coefficient = &mut poly.as_mut_slice()[index];
+        *coefficient = modq::add(*coefficient, modq::from_i64(if negated { -value } else { value }));
     }
 }
 
 /// The coordinates of `factor * x mod t`, padded.
-fn scaled(layout: &Layout, x: &Template, factor: u16) -> Zeroizing<Vec<u16>> {
-    let mut values = Zeroizing::new(vec![0; layout.padded_dimension()]);
+fn scaled(layout: &Layout, x: &Template, factor: u16) -> Wiped<u16> {
+    let mut values = Wiped::zeros(layout.padded_dimension());
     for (value, &x) in values.iter_mut().zip(x.values()) {
         *value = reduce_t(i32::from(x) * i32::from(factor));
     }
@@ -111,7 +136,7 @@ fn check_dimension(layout: &Layout, x: &Template) -> Result<(), Error> {
     }
 }
 
-/// Makes a whole query for a probe. Its secrets derive from fresh randomness and the probe together, so that even a
+/// Makes a whole query for a probe: its polynomials, packed, and what decrypts the answers. Its secrets derive from fresh randomness and the probe together, so that even a
 /// machine whose randomness repeats cannot put two probes under one secret.
 ///
 /// # Errors
@@ -120,7 +145,7 @@ pub fn whole_query<M: Mode>(
     gallery: &Gallery,
     x: &Template,
     target: M::Target,
-) -> Result<(QueryPolynomials, Pending<M>), Error> {
+) -> Result<(Vec<u8>, Pending<M>), Error> {
     whole_query_with_nonce(gallery, Secret32::random()?.expose(), x, target)
 }
 
@@ -129,7 +154,7 @@ pub(crate) fn whole_query_with_nonce<M: Mode>(
     nonce: &[u8; 32],
     x: &Template,
     target: M::Target,
-) -> Result<(QueryPolynomials, Pending<M>), Error> {
+) -> Result<(Vec<u8>, Pending<M>), Error> {
     let layout = gallery.layout();
     check_dimension(layout, x)?;
     let target = M::target(target);
@@ -139,17 +164,15 @@ pub(crate) fn whole_query_with_nonce<M: Mode>(
     let id = subkey(key, "tyto/v1/query-id", &[nonce, &target.to_bytes(), &content]);
     let rho = matches!(M::KIND, Kind::Verify)
         .then(|| sample::rho(stream(key, "tyto/v1/query-rho", &[id.expose()])));
-    let mut polynomials = Vec::new();
-    let mut secrets = Vec::new();
-    for (index, factor) in [Some(1), rho].into_iter().flatten().enumerate() {
+    let mut packed = vec![0; M::KIND.polynomials_bytes(layout)];
+    let queries = packed.chunks_exact_mut(layout.polynomials_bytes());
+    let encrypt_one = |(index, (factor, packed)): (usize, (u16, &mut [u8]))| {
         let seed = Seed(subkey(key, "tyto/v1/query-seed", &[id.expose(), &[index as u8]]));
-        let mut messages = gallery.zero_polynomials();
-        place_coordinates(layout, &scaled(layout, x, factor), &mut messages);
-        let (query, secret) = encrypt(gallery, &seed, &mut messages);
-        polynomials.push(query);
-        secrets.push(secret);
-    }
-    Ok((QueryPolynomials::new(polynomials), Pending::new(gallery, x.clone(), secrets, rho, None)))
+        encrypt(gallery, &seed, &scaled(layout, x, factor), packed)
+    };
+    let factors = [Some(1), rho].into_iter().flatten();
+    let secrets = factors.zip(queries).enumerate().map(encrypt_one).collect();
+    Ok((packed, Pending::new(gallery, x.clone(), secrets, rho, None)))
 }
 
 /// What turns a ticket into a probe, as it goes to the server and comes back with the answer.
@@ -196,7 +219,7 @@ pub struct DeviceTicket {
     ticket: TicketId,
     layout: Layout,
     context: Context,
-    pads: Zeroizing<Vec<u16>>,
+    pads: Wiped<u16>,
     key: Secret32,
 }
 
@@ -254,7 +277,7 @@ pub struct Ticket<M: Mode> {
     layout: Layout,
     context: Context,
     secrets: Vec<QuerySecret>,
-    pads: Vec<Zeroizing<Vec<u16>>>,
+    pads: Vec<Wiped<u16>>,
     rho: Option<Zeroizing<u16>>,
     device_key: Secret32,
     use_key: Secret32,
@@ -275,21 +298,19 @@ impl<M: Mode> Ticket<M> {
         let place: [&[u8]; 2] = [gallery.context(), &ticket.0];
         let rho =
             matches!(M::KIND, Kind::Verify).then(|| sample::rho(stream(seed, "tyto/v1/ticket-rho", &place)));
-        let mut polynomials = Vec::new();
+        let mut bytes = begin_ticket(gallery.parameters(), ticket, M::KIND);
+        let header_bytes = bytes.len();
+        bytes.resize(M::KIND.ticket_bytes(layout), 0);
         let mut secrets = Vec::new();
         let mut pads = Vec::new();
-        for index in 0..M::KIND.queries() {
+        let queries = bytes[header_bytes..].chunks_exact_mut(layout.polynomials_bytes());
+        for (index, packed) in queries.enumerate() {
             let query =
                 Seed(subkey(seed, "tyto/v1/ticket-query-seed", &[place[0], place[1], &[index as u8]]));
             let query_pads = query.query_pads(layout);
-            let mut messages = gallery.zero_polynomials();
-            place_coordinates(layout, &query_pads, &mut messages);
-            let (query, secret) = encrypt(gallery, &query, &mut messages);
-            polynomials.push(query);
-            secrets.push(secret);
+            secrets.push(encrypt(gallery, &query, &query_pads, packed));
             pads.push(query_pads);
         }
-        let bytes = write_ticket(gallery.parameters(), ticket, M::KIND, &QueryPolynomials::new(polynomials));
         let kept = Self {
             id: ticket,
             layout: *layout,
@@ -355,20 +376,34 @@ impl<M: Mode> Ticket<M> {
         used.tag = kmac::mac16(self.use_key.expose(), USE_LABEL, &[&message]);
         let mut secrets = self.secrets;
         for (secret, delta) in secrets.iter_mut().zip(&used.deltas) {
-            let mut change = gallery.zero_polynomials();
-            delta.add_to_query(layout, &mut change);
-            for (a, change) in gallery.masks.gallery.iter().zip(&change) {
-                if layout.stride() == 1 {
-                    // The change is a constant: its transform is the constant in every place.
-                    secret.u.mul_scalar_add_assign(a, change.as_slice()[0]);
-                } else {
-                    secret.u.mul_add_assign(a, &forward(change));
-                }
+            for part in in_parallel(gallery.split_chunks(), |chunks| use_part(gallery, delta, chunks)) {
+                secret.m.add_assign(&part);
             }
         }
         let pending = Pending::new(gallery, x, secrets, self.rho.as_deref().copied(), Some(used.clone()));
         Ok((used, pending))
     }
+}
+
+/// What the use of a ticket adds to `sum a_c * m_c` by some polynomials.
+fn use_part(gallery: &Gallery, delta: &Delta, chunks: Range<usize>) -> Zeroizing<NttPoly> {
+    let layout = gallery.layout();
+    let mut change = Zeroizing::new(Poly::zero());
+    let mut transformed = Zeroizing::new(NttPoly::zero());
+    let mut sum = Zeroizing::new(NttPoly::zero());
+    for chunk in chunks {
+        let a = &gallery.masks.gallery[chunk];
+        change.as_mut_slice().fill(0);
+        add_coordinates(layout, delta.values(), chunk, &mut change);
+        if layout.stride() == 1 {
+            // The change is a constant: its transform is the constant in every place.
+            sum.mul_scalar_add_assign(a, change.as_slice()[0]);
+        } else {
+            forward_swap(&mut change, &mut transformed);
+            sum.mul_add_assign(a, &transformed);
+        }
+    }
+    sum
 }
 
 impl<M: Mode> std::fmt::Debug for Ticket<M> {

@@ -1,86 +1,97 @@
-//! Samplers: identical bytes give identical values on every CPU. All read a KMACXOF256 stream; rejection depends on
-//! rejected values only, so timing tells nothing of those that are kept.
+//! Samplers: identical bytes give identical values on every CPU. All read a stream from its front and as far as they
+//! need; rejection depends on rejected values only, so timing tells nothing of those that are kept.
 
-use tyto_kernels::{N, Poly, modq};
-use tyto_pqc::kmac::XofReader;
+use tyto_kernels::sampling::{Noise, POLY_ERROR_BYTES, keep_below, keep_ternary};
+use tyto_kernels::{N, Poly, Wiped};
+use tyto_pqc::stream::{BLOCK_BYTES, KeyStream};
 use tyto_scheme::params::{ETA, T};
 use zeroize::Zeroizing;
 
 /// Modulus of the check vector: `2^61 - 1`.
 pub(crate) const P: u64 = (1 << 61) - 1;
 
-/// Reads candidates of `L` bytes, little-endian, and keeps what `accept` maps to a value, until `count` are kept.
-fn sample<const L: usize, V>(
-    mut reader: XofReader,
-    count: usize,
-    mut accept: impl FnMut(u64) -> Option<V>,
-    mut keep: impl FnMut(usize, V),
-) {
-    let mut buffer = Zeroizing::new([0; 136 * 6]);
-    let mut kept = 0;
-    while kept < count {
-        reader.read(&mut buffer[..]);
-        for candidate in buffer.chunks_exact(L) {
-            let mut bytes = [0; 8];
-            bytes[..L].copy_from_slice(candidate);
-            if kept < count
-                && let Some(value) = accept(u64::from_le_bytes(bytes))
-            {
-                keep(kept, value);
-                kept += 1;
+/// Errors and pads of the parameter set.
+pub(crate) const NOISE: Noise = Noise { eta: ETA, t: T as u16 };
+
+/// Bits of a candidate modulo t.
+const T_MASK: u16 = (1 << 11) - 1;
+/// What is read at a time where the first reading did not suffice, and by how much that exceeds what is needed on
+/// average.
+const MORE_BYTES: usize = 64;
+
+/// Bytes of secret streams on their way to values; used again for one polynomial after the other, and wiped.
+pub(crate) struct Scratch(Wiped<u8>);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(Wiped::zeros(POLY_ERROR_BYTES))
+    }
+
+    /// The next bytes of a stream.
+    fn read(&mut self, stream: &mut KeyStream, bytes: usize) -> &[u8] {
+        let part = &mut self.0[..bytes];
+        stream.read(part);
+        part
+    }
+
+    /// `t * e`, plus pads (in `[0, t)`, centred) where there are some. Centred binomial errors: 6 bytes per
+    /// coefficient, little-endian; the difference of the number of ones in bits 0 to 20 and in bits 21 to 41.
+    pub(crate) fn noise(&mut self, mut stream: KeyStream, pads: Option<&[u16; N]>, out: &mut Poly) {
+        let bytes = self.read(&mut stream, POLY_ERROR_BYTES);
+        NOISE.draw(bytes.first_chunk().expect("as many as were read"), pads, out);
+    }
+
+    /// A uniform ternary polynomial: two bits per candidate from the low end of each byte, 3 rejected, value minus
+    /// one.
+    pub(crate) fn ternary(&mut self, mut stream: KeyStream) -> Zeroizing<Poly> {
+        let mut poly = Zeroizing::new(Poly::zero());
+        // Three of four candidates are kept; this many bytes suffice 997 times of 1000.
+        let mut kept = keep_ternary(self.read(&mut stream, 704), &mut poly, 0);
+        while kept < N {
+            kept = keep_ternary(self.read(&mut stream, MORE_BYTES), &mut poly, kept);
+        }
+        poly
+    }
+
+    /// Uniform values modulo t: 2 bytes per candidate, top 5 bits cleared, values not below t rejected.
+    pub(crate) fn pads(&mut self, mut stream: KeyStream, out: &mut [u16]) {
+        let (mut kept, mut bytes) = (0, (2 * out.len()).next_multiple_of(MORE_BYTES) + MORE_BYTES);
+        while kept < out.len() {
+            let bytes_now = bytes.min(POLY_ERROR_BYTES);
+            let candidates = self.read(&mut stream, bytes_now);
+            kept += keep_below(candidates, T_MASK, T as u16, &mut out[kept..]);
+            bytes = (bytes - bytes_now).max(MORE_BYTES);
+        }
+    }
+
+    /// Uniform values modulo [`P`]: 8 bytes per candidate, top 3 bits cleared, P itself rejected.
+    pub(crate) fn lambdas(&mut self, mut stream: KeyStream, count: usize) -> Wiped<u64> {
+        let mut lambdas = Wiped::zeros(count);
+        let mut kept = 0;
+        while kept < count {
+            let bytes = (8 * (count - kept)).next_multiple_of(BLOCK_BYTES).min(POLY_ERROR_BYTES);
+            for candidate in self.read(&mut stream, bytes).as_chunks().0 {
+                if let Some(place) = lambdas.get_mut(kept) {
+                    *place = u64::from_le_bytes(*candidate) & P;
+                    kept += usize::from(*place != P);
+                }
             }
         }
+        lambdas
     }
 }
 
-/// A uniform ternary polynomial: two bits per candidate from the low end of each byte, 3 rejected, value minus one.
-pub(crate) fn ternary(mut reader: XofReader) -> Zeroizing<Poly> {
-    let mut poly = Zeroizing::new(Poly::zero());
-    let mut buffer = Zeroizing::new([0; 136]);
-    let mut kept = 0;
-    while kept < N {
-        reader.read(&mut buffer[..]);
-        for candidate in buffer.iter().flat_map(|byte| [byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6]) {
-            if candidate < 3 && kept < N {
-                poly.as_mut_slice()[kept] = modq::from_i64(i64::from(candidate) - 1);
-                kept += 1;
-            }
+/// One uniform nonzero value modulo t, drawn like a pad.
+pub(crate) fn rho(mut stream: KeyStream) -> u16 {
+    loop {
+        let mut candidates = Zeroizing::new([0; MORE_BYTES]);
+        stream.read(&mut candidates[..]);
+        let mut values =
+            candidates.as_chunks().0.iter().map(|&candidate| u16::from_le_bytes(candidate) & T_MASK);
+        if let Some(rho) = values.find(|&value| value > 0 && u64::from(value) < T) {
+            return rho;
         }
     }
-    poly
-}
-
-/// Centred binomial errors times t: 6 bytes per coefficient, little-endian; the difference of the number of ones in
-/// bits 0 to 20 and in bits 21 to 41.
-pub(crate) fn scaled_errors(reader: XofReader) -> Zeroizing<Poly> {
-    const MASK: u64 = (1 << ETA) - 1;
-    let mut poly = Zeroizing::new(Poly::zero());
-    let error = |bits: u64| {
-        Some(i64::from((bits & MASK).count_ones()) - i64::from((bits >> ETA & MASK).count_ones()))
-    };
-    sample::<6, _>(reader, N, error, |i, e| poly.as_mut_slice()[i] = modq::from_i64(e * T as i64));
-    poly
-}
-
-/// Uniform values modulo t: 2 bytes per candidate, top 5 bits cleared, values not below t rejected.
-pub(crate) fn pads(reader: XofReader, count: usize) -> Zeroizing<Vec<u16>> {
-    let mut pads = Zeroizing::new(vec![0; count]);
-    sample::<2, _>(reader, count, |v| Some(v & 0x7ff).filter(|&v| v < T), |i, v| pads[i] = v as u16);
-    pads
-}
-
-/// One uniform nonzero value modulo t.
-pub(crate) fn rho(reader: XofReader) -> u16 {
-    let mut rho = 0;
-    sample::<2, _>(reader, 1, |v| Some(v & 0x7ff).filter(|&v| v > 0 && v < T), |_, v| rho = v as u16);
-    rho
-}
-
-/// Uniform values modulo [`P`]: 8 bytes per candidate, top 3 bits cleared, P itself rejected.
-pub(crate) fn lambdas(reader: XofReader, count: usize) -> Zeroizing<Vec<u64>> {
-    let mut lambdas = Zeroizing::new(vec![0; count]);
-    sample::<8, _>(reader, count, |v| Some(v & P).filter(|&v| v < P), |i, v| lambdas[i] = v);
-    lambdas
 }
 
 /// Reduces a value of at most 120 bits modulo [`P`], by folding: `2^61 = 1 mod P`. No division, whose time would
@@ -97,20 +108,18 @@ pub(crate) fn reduce_p(value: i128) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tyto_pqc::kmac::Kmac256;
+    use tyto_kernels::modq;
 
-    fn reader(label: u8) -> XofReader {
-        Kmac256::new(&[label; 32], b"sampler test").finalize_xof()
+    fn stream(label: u8) -> KeyStream {
+        KeyStream::new(&[label; 32])
     }
 
     #[test]
     fn ternary_values_are_uniform() {
         let mut counts = [0_u32; 3];
         for label in 0..50 {
-            ternary(reader(label))
-                .as_slice()
-                .iter()
-                .for_each(|&v| counts[(modq::centre(v) + 1) as usize] += 1);
+            let poly = Scratch::new().ternary(stream(label));
+            poly.as_slice().iter().for_each(|&v| counts[(modq::centre(v) + 1) as usize] += 1);
         }
         let mean = 50.0 * N as f64 / 3.0;
         // Five deviations of a count with mean 34,133 are 754.
@@ -120,8 +129,10 @@ mod tests {
     #[test]
     fn errors_have_the_variance_of_the_parameter_set_and_stay_in_range() {
         let (mut sum, mut squares) = (0_i64, 0_i64);
+        let mut poly = Poly::zero();
         for label in 0..50 {
-            for &v in scaled_errors(reader(label)).as_slice() {
+            Scratch::new().noise(stream(label), None, &mut poly);
+            for &v in poly.as_slice() {
                 let e = modq::centre(v);
                 assert_eq!(e % T as i64, 0);
                 let e = e / T as i64;
@@ -159,11 +170,30 @@ mod tests {
 
     #[test]
     fn pads_and_lambdas_are_below_their_moduli_and_cover_the_range() {
-        let pads = pads(reader(1), 40_000);
+        let mut pads = vec![u16::MAX; 40_000];
+        Scratch::new().pads(stream(1), &mut pads);
         assert!(pads.iter().all(|&v| u64::from(v) < T));
         assert!((0..T as u16).all(|v| pads.contains(&v)));
-        let lambdas = lambdas(reader(2), 4000);
-        assert!(lambdas.iter().all(|&v| v < P) && lambdas.iter().any(|&v| v > P / 2));
-        assert!((0..=255).map(|label| rho(reader(label))).all(|v| v > 0 && u64::from(v) < T));
+        let lambdas = Scratch::new().lambdas(stream(2), 4000);
+        assert!(
+            lambdas.len() == 4000 && lambdas.iter().all(|&v| v < P) && lambdas.iter().any(|&v| v > P / 2)
+        );
+        assert!((0..=255).map(|label| rho(stream(label))).all(|v| v > 0 && u64::from(v) < T));
+    }
+
+    /// How much is read at a time must not show: short counts are the front of long ones.
+    #[test]
+    fn values_do_not_depend_on_how_many_are_drawn() {
+        let mut long = vec![0; 9000];
+        Scratch::new().pads(stream(3), &mut long);
+        for count in [1, 2, 31, 32, 33, 2048] {
+            let mut pads = vec![0; count];
+            Scratch::new().pads(stream(3), &mut pads);
+            assert_eq!(pads, long[..count]);
+        }
+        let lambdas = Scratch::new().lambdas(stream(4), 2048);
+        for count in [1, 2, 7, 1536, 1537] {
+            assert_eq!(*Scratch::new().lambdas(stream(4), count), lambdas[..count]);
+        }
     }
 }

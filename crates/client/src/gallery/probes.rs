@@ -82,8 +82,7 @@ impl GalleryHandle {
             } else {
                 let (polynomials, pending) = whole_query::<M>(&gallery, &x, target)?;
                 let (key, mask_epoch) = (gallery.parameters().key, gallery.parameters().mask_epoch);
-                let polynomials = polynomials.to_bytes().into();
-                (Probe::Query(WholeQuery { key, mask_epoch, polynomials }), pending)
+                (Probe::Query(WholeQuery { key, mask_epoch, polynomials: polynomials.into() }), pending)
             };
             Ok(Ready { probe, pending: Arc::new(pending), bytes_sent })
         })

@@ -14,7 +14,7 @@ use tyto_api::gallery::{Chunk, Outcome, ProvisionCommit, ProvisionHeader, Sealed
 use tyto_api::proto::gallery::v1::{GetUploadRequest, ProvisionRequest, ProvisionResponse};
 use tyto_pqc::digest::sha3_256;
 use tyto_pqc::random;
-use tyto_scheme::segment::{blocks_per_segment, segment_bytes, write_block, write_header};
+use tyto_scheme::segment::{blocks_per_segment, segment_bytes, write_header, write_packed_block};
 use tyto_scheme::{BlockId, GalleryParameters, UploadId};
 use tyto_tenant::Gallery;
 use tyto_tenant::block::OpenBlock;
@@ -45,15 +45,14 @@ pub(crate) fn segment_blocks(parameters: &GalleryParameters, wanted: usize) -> u
 }
 
 impl Draft {
-    /// Provisions blocks: at d = 128 about 10 ms each.
+    /// Provisions blocks: at d = 128 about a millisecond each.
     pub(crate) fn provision(gallery: &Gallery, count: usize) -> Result<(Self, Vec<OpenBlock>), Error> {
         let parameters = gallery.parameters();
         let mut bytes = Vec::with_capacity(segment_bytes(parameters, count));
         write_header(parameters, count as u16, &mut bytes);
         let (mut blocks, mut open) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for _ in 0..count {
-            let (block, provisioned) = OpenBlock::provision(gallery)?;
-            write_block(block.block(), &provisioned.polynomials, &mut bytes);
+        for (block, provisioned) in OpenBlock::provision_many(gallery, count)? {
+            write_packed_block(block.block(), &provisioned.polynomials, &mut bytes);
             let entry = provisioned.manifest_entry();
             let sealed_record = provisioned.sealed_record.into();
             blocks.push(DraftBlock { block: block.block(), sealed_record, entry });

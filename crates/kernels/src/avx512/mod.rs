@@ -1,7 +1,9 @@
 //! AVX-512 with the 52-bit multiply-add (IFMA) and the byte permute (VBMI).
 
 mod group;
+mod packing;
 mod pointwise;
+mod sampling;
 mod sum;
 mod unpack;
 
@@ -13,6 +15,7 @@ use std::mem::transmute;
 
 use crate::aligned::{LINE_BYTES, Lanes};
 use crate::backend::Kernel;
+use crate::sampling::{Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, Q, Q_BITS};
 
 /// Proof that the CPU has every feature that this folder's functions enable.
@@ -59,9 +62,40 @@ impl Kernel for Avx512 {
         unsafe { pointwise::mul_scalar_add_assign(sum, a, c) }
     }
 
+    fn add_assign(self, a: &mut [u64; N], b: &[u64; N]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::add_assign(a, b) }
+    }
+
+    fn pack(self, poly: &[u64; N], out: &mut [u8; PACKED_POLY_BYTES]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { packing::pack(poly, out) }
+    }
+
     fn unpack(self, bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { unpack::unpack(bytes, out) }
+    }
+
+    fn draw_noise(
+        self,
+        noise: Noise,
+        bytes: &[u8; POLY_ERROR_BYTES],
+        values: Option<&[u16; N]>,
+        out: &mut [u64; N],
+    ) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { sampling::draw_noise(noise, bytes, values, out) }
+    }
+
+    fn keep_below(self, candidates: &[u8], mask: u16, bound: u16, out: &mut [u16]) -> usize {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { sampling::keep_below(candidates, mask, bound, out) }
+    }
+
+    fn keep_ternary(self, candidates: &[u8], out: &mut [u64]) -> usize {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { sampling::keep_ternary(candidates, out) }
     }
 
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {

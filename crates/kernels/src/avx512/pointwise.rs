@@ -23,6 +23,14 @@ fn mul_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
     canonical(fold(once))
 }
 
+#[target_feature(enable = "avx512f")]
+pub(super) fn add_assign(a: &mut [u64; N], b: &[u64; N]) {
+    for (a, b) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0) {
+        let sum = canonical(_mm512_add_epi64(from_lanes(a), from_lanes(b)));
+        *a = to_lanes(sum);
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn mul_assign(a: &mut [u64; N], b: &[u64; N]) {
     for (a, b) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0) {

@@ -5,3 +5,4 @@ mod aead;
 mod bytes;
 mod mldsa;
 mod sponge;
+mod stream;

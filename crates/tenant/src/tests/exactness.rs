@@ -41,7 +41,7 @@ fn a_great_many_scores_are_all_exact() {
     let mut worlds = Vec::new();
     for _ in 0..blocks {
         let (open, provisioned) = OpenBlock::provision(&gallery).unwrap();
-        let server = ServerBlock::new(&provisioned);
+        let server = ServerBlock::new(gallery.layout(), &provisioned);
         worlds.push((open, provisioned.record, server, Vec::new()));
     }
     for (open, record, server, templates) in &mut worlds {

@@ -5,16 +5,18 @@ mod noise;
 mod refusals;
 mod vectors;
 
+use crate::Error;
 use crate::block::{BlockChange, Fill, OpenBlock, Provisioned, Removal};
 use crate::decrypt::{BlockView, Pending};
 use crate::gallery::{Gallery, Metric};
 use crate::key::TenantKey;
-use crate::probe::{Identification, Ticket, TicketUse, Verification, whole_query};
+use crate::probe::{self, Identification, Mode, Ticket, TicketUse, Verification};
 use crate::record::Record;
 use crate::slotmap::{SlotMap, SubjectId};
 use crate::template::Template;
 use tyto_kernels::{NttPoly, Poly, forward, inverse};
 use tyto_scheme::query::{QueryPolynomials, parse_ticket};
+use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{BlockId, Delta, Layout, ParameterSet, reply};
 
 /// Whether the long form of a test was asked for.
@@ -58,6 +60,16 @@ pub(crate) fn gallery(d: u32, k: u32) -> Gallery {
     Gallery::create(&TenantKey::generate().unwrap(), "test", layout, Metric::Cosine).unwrap().0
 }
 
+/// A whole query as the server reads it.
+pub(crate) fn whole_query<M: Mode>(
+    gallery: &Gallery,
+    x: &Template,
+    target: M::Target,
+) -> Result<(QueryPolynomials, Pending<M>), Error> {
+    let (packed, pending) = probe::whole_query(gallery, x, target)?;
+    Ok((QueryPolynomials::parse(gallery.layout(), M::KIND, &packed)?, pending))
+}
+
 pub(crate) fn subject(number: usize) -> SubjectId {
     SubjectId::new(format!("subject {number}")).unwrap()
 }
@@ -93,8 +105,9 @@ pub(crate) struct ServerBlock {
 }
 
 impl ServerBlock {
-    pub(crate) fn new(provisioned: &Provisioned) -> Self {
-        Self { block: provisioned.record.block(), version: 1, polynomials: provisioned.polynomials.clone() }
+    pub(crate) fn new(layout: &Layout, provisioned: &Provisioned) -> Self {
+        let polynomials = read_polynomials("block", &provisioned.polynomials, layout.chunks()).unwrap();
+        Self { block: provisioned.record.block(), version: 1, polynomials }
     }
 
     pub(crate) fn apply(&mut self, layout: &Layout, writes: &[(u16, &Delta)], removals: &[(u16, &Delta)]) {
@@ -134,7 +147,7 @@ impl World {
     pub(crate) fn new(gallery: Gallery) -> Self {
         let (open, provisioned) = OpenBlock::provision(&gallery).unwrap();
         let slots = SlotMap::new(&gallery, open.block());
-        let server = ServerBlock::new(&provisioned);
+        let server = ServerBlock::new(gallery.layout(), &provisioned);
         Self { gallery, open, record: provisioned.record, server, slots, enrolled: vec![], stored: vec![] }
     }
 

@@ -346,10 +346,7 @@ fn slot_maps_that_differ_from_the_record_are_refused() {
 fn one_probe_never_shares_a_secret_with_another_even_if_randomness_repeats() {
     let gallery = gallery(16, 1);
     let query = |x: &Template| {
-        crate::probe::whole_query_with_nonce::<Identification>(&gallery, &[7; 32], x, ())
-            .unwrap()
-            .0
-            .to_bytes()
+        crate::probe::whole_query_with_nonce::<Identification>(&gallery, &[7; 32], x, ()).unwrap().0
     };
     let (x, y) = (Rng(20).template(&gallery), Rng(21).template(&gallery));
     assert_eq!(query(&x), query(&x));

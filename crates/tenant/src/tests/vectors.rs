@@ -11,15 +11,16 @@ use crate::derive::{Seed, stream, subkey};
 use crate::keyring::{Cost, Keyring};
 use crate::manifest::{Manifest, ManifestEntry, record_digest};
 use crate::probe::{DeviceUse, Mode, whole_query_with_nonce};
-use crate::sample;
+use crate::sample::{self, Scratch};
 use crate::template::Quantiser;
 use files::{Json, Sealed, check_file, hex, lambdas, map, number, pads, polynomials, row, text};
+use tyto_kernels::N;
 use tyto_pqc::Secret32;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::bound::failure_log2;
 use tyto_scheme::mask::{Family, expand};
 use tyto_scheme::query::{Kind, TICKET_HEADER_BYTES, Target};
-use tyto_scheme::segment::{SEGMENT_HEADER_BYTES, write_block, write_header, write_polynomials};
+use tyto_scheme::segment::{SEGMENT_HEADER_BYTES, write_header, write_packed_block};
 use tyto_scheme::{GalleryId, GalleryParameters, Pseudonym, TicketId};
 
 /// `start, start + 1, ...`
@@ -140,7 +141,7 @@ impl Played {
             OpenBlock::provision_with_id(&gallery, BlockId(run(case.start + 2))).unwrap();
         let world = World {
             slots: SlotMap::new(&gallery, open.block()),
-            server: ServerBlock::new(&provisioned),
+            server: ServerBlock::new(gallery.layout(), &provisioned),
             record: provisioned.record.clone(),
             gallery,
             open,
@@ -297,25 +298,27 @@ fn masks(gallery: &Gallery) -> Json {
 fn provisioned_block(case: &Case, world: &World, provisioned: &Provisioned) -> Json {
     let (gallery, layout, block) = (&world.gallery, world.layout(), world.server.block);
     let seed = gallery.keys.block_seed(block);
-    let all_pads: Vec<u16> =
-        (0..layout.chunks()).flat_map(|chunk| seed.block_pads(chunk as u16).to_vec()).collect();
+    let streams = seed.block_pads(layout.chunks());
+    let mut all_pads = vec![0; layout.chunks() * N];
+    for (chunk, pads) in all_pads.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+        Scratch::new().pads(streams.at(chunk), pads);
+    }
+    let mut errors = Poly::zero();
+    Scratch::new().noise(seed.errors(1).at(0), None, &mut errors);
     let mut segment = Vec::new();
     write_header(gallery.parameters(), 1, &mut segment);
-    write_block(block, &provisioned.polynomials, &mut segment);
-    let mut packed = Vec::new();
-    if case.stride == 4 && case.dimension == 4 {
-        write_polynomials(&provisioned.polynomials, &mut packed);
-    }
+    write_packed_block(block, &provisioned.polynomials, &mut segment);
+    let packed: &[u8] = if case.stride == 4 && case.dimension == 4 { &provisioned.polynomials } else { &[] };
     map([
         ("block_id", text(&block)),
         ("seed", hex(seed.0.expose())),
         ("secret", polynomials(&[inverse(&seed.secret())])),
-        ("scaled_errors", polynomials(&[(*seed.scaled_errors(0)).clone()])),
+        ("scaled_errors", polynomials(&[errors])),
         ("pads", pads(&all_pads)),
         ("lambdas", lambdas(&seed.lambdas(layout))),
         ("segment_header", hex(&segment[..SEGMENT_HEADER_BYTES])),
         ("segment", hex(&sha3_256(&[&segment]))),
-        ("packed", hex(&packed)),
+        ("packed", hex(packed)),
     ])
 }
 
@@ -377,14 +380,16 @@ fn whole(case: &Case, world: &World, kind: Kind) -> Json {
     ];
     let rest = match kind {
         Kind::Identify => {
-            let (query, pending) = whole_query_with_nonce(gallery, &nonce, &x, ()).unwrap();
+            let (packed, pending) = whole_query_with_nonce(gallery, &nonce, &x, ()).unwrap();
+            let query = QueryPolynomials::parse(gallery.layout(), kind, &packed).unwrap();
             pending.check_echo(None).unwrap();
             identified(world, &query, &pending)
         }
         Kind::Verify => {
             let rho = sample::rho(stream(&gallery.keys.query, "tyto/v1/query-rho", &[id.expose()]));
             entries.push(("rho", number(rho.into())));
-            let (query, pending) = whole_query_with_nonce(gallery, &nonce, &x, pseudonym).unwrap();
+            let (packed, pending) = whole_query_with_nonce(gallery, &nonce, &x, pseudonym).unwrap();
+            let query = QueryPolynomials::parse(gallery.layout(), kind, &packed).unwrap();
             pending.check_echo(None).unwrap();
             verified(world, &query, &pending)
         }
