@@ -1,14 +1,15 @@
-//! The hot paths of one identification: matching a block on the server, making and opening a query on the client.
+//! Matching one block, on every backend.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tyto_kernels::{
     MATCH_BATCH, NttPoly, PackedBlock, PackedQuery, forward, inverse, match_blocks, supported,
 };
+use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{Layout, ParameterSet, reply};
 use tyto_tenant::block::{BlockChange, Fill, OpenBlock};
 use tyto_tenant::decrypt::BlockView;
-use tyto_tenant::probe::{Identification, Ticket, whole_query};
+use tyto_tenant::probe::{Identification, whole_query};
 use tyto_tenant::{Gallery, Metric, SubjectId, Template, TenantKey};
 
 /// One full block, both sides.
@@ -34,7 +35,8 @@ fn world(dimension: u32) -> World {
     let fill = |t: &Template| open.fill(&gallery, subject.clone(), t).expect("a free slot");
     let fills: Vec<Fill> = templates.iter().map(fill).collect();
     let change = BlockChange::new(&gallery, &provisioned.record, &fills, &[]).expect("fresh slots");
-    let mut polynomials = provisioned.polynomials;
+    let mut polynomials =
+        read_polynomials("block", &provisioned.polynomials, layout.chunks()).expect("its own form");
     fills.iter().for_each(|fill| fill.delta().add_to_block(&layout, fill.slot(), &mut polynomials));
     let mut packed = PackedBlock::new(layout.chunks());
     polynomials.iter().enumerate().for_each(|(c, poly)| packed.set(c, &forward(poly)));
@@ -47,15 +49,11 @@ fn identification(criterion: &mut Criterion) {
         let world = world(dimension);
         let layout = *world.gallery.layout();
         let x = template(7, layout.dimension());
-        let query = || {
-            let (polynomials, pending) =
-                whole_query::<Identification>(&world.gallery, &x, ()).expect("a query");
-            pending.check_echo(None).expect("a whole query has no echo");
-            (polynomials, pending)
-        };
-        let (polynomials, pending) = query();
+        let (query, pending) = whole_query::<Identification>(&world.gallery, &x, ()).expect("a query");
+        pending.check_echo(None).expect("a whole query has no echo");
+        let polynomials = read_polynomials("query", &query, layout.chunks()).expect("its own form");
         let mut packed = PackedQuery::new(layout.chunks());
-        polynomials.queries()[0].iter().enumerate().for_each(|(c, poly)| packed.set(c, &forward(poly)));
+        polynomials.iter().enumerate().for_each(|(c, poly)| packed.set(c, &forward(poly)));
         let blocks = [&world.packed; MATCH_BATCH];
         let mut out: Vec<_> = (0..MATCH_BATCH).map(|_| NttPoly::zero()).collect();
         let block = world.view.record().block();
@@ -80,25 +78,6 @@ fn identification(criterion: &mut Criterion) {
             scores.len() == layout.slots() && scores.iter().all(exact),
             "the scores are those of the plaintext"
         );
-
-        group.throughput(Throughput::Elements(layout.slots() as u64));
-        group.bench_function("client/refuse or open a block", |bench| {
-            // The same answer does not belong to a new query: it costs the same and is refused at its end.
-            bench.iter_batched(
-                || query().1,
-                |pending| pending.decrypt(&world.gallery, claim()),
-                criterion::BatchSize::SmallInput,
-            );
-        });
-        group.bench_function("client/provision a block", |bench| {
-            bench.iter(|| OpenBlock::provision(black_box(&world.gallery)).expect("OS randomness"));
-        });
-        group.throughput(Throughput::Elements(1));
-        group.bench_function("client/make a ticket", |bench| {
-            bench.iter(|| {
-                Ticket::<Identification>::generate(black_box(&world.gallery)).expect("OS randomness")
-            });
-        });
         group.finish();
     }
 }

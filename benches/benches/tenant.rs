@@ -1,4 +1,4 @@
-//! The tenant's side.
+//! The tenant's side, on one thread.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -8,7 +8,7 @@ fn stream(key: [u8; 32]) -> KeyStream {
 }
 
 /// The hash key of test case 13 of the GCM specification is the encryption of 0, its tag that of 1, and the
-/// ciphertext of test case 14 that of 2 (McGrew and Viega, appendix B).
+/// ciphertext of test case 14 that of 2 (appendix B).
 #[test]
 fn the_stream_of_the_zero_key_is_that_of_the_gcm_specification() {
     let expected =
