@@ -59,9 +59,12 @@ pub fn match_all(
     })
 }
 
-/// Contiguous parts of `blocks` blocks, whole batches each except the last; none is empty.
+/// Blocks that the kernels like to take at once: a part is a multiple of it.
+const GRAIN: usize = 4;
+
+/// Contiguous parts of `blocks` blocks, as equal as they can be; none is empty.
 fn parts(blocks: usize, threads: usize) -> Vec<Range<usize>> {
-    let part = blocks.div_ceil(MATCH_BATCH).div_ceil(threads).max(1) * MATCH_BATCH;
+    let part = blocks.div_ceil(threads).max(1).next_multiple_of(GRAIN);
     (0..blocks).step_by(part).map(|start| start..(start + part).min(blocks)).collect()
 }
 

@@ -59,12 +59,19 @@ pub fn supported() -> Vec<Backend> {
 
 /// The operations that a backend provides. All operands are below `Q`, and so are all results.
 pub(crate) trait Kernel: Copy {
-    /// The sum over `c` of packed value times query value, for one group of eight.
+    /// Adds to `sums`, for one group of eight of every block and query, the sum over `c` of packed value times query
+    /// value.
     ///
-    /// `packed` holds the 41 bytes of each polynomial one after the other, followed by at least 23 more bytes;
-    /// `query` has one entry per polynomial, at most `MAX_POLYNOMIALS`; `next` is where the caller will go on
-    /// reading, for prefetching.
-    fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES];
+    /// `blocks` hold the 41 bytes of each polynomial one after the other, followed by at least 23 more bytes;
+    /// `queries` have one entry per polynomial, equally many and at most `MAX_POLYNOMIALS`; `ahead` says how many
+    /// bytes further on each block may be prefetched.
+    fn match_group<const B: usize, const P: usize>(
+        self,
+        blocks: [&[u8]; B],
+        queries: [&[Lanes]; P],
+        ahead: usize,
+        sums: &mut [[[u64; LANES]; P]; B],
+    );
 
     /// The wrapping sum of all words.
     fn sum(self, lines: &[Lanes]) -> u64;

@@ -2,6 +2,7 @@
 
 use crate::backend::{Kernel, with_kernel};
 use crate::coefficient::tests::gives_the_coefficients_of_the_inverse_transform;
+use crate::matching::Tiling;
 use crate::reply::MAX_REPLY_BITS;
 use crate::{
     Backend, LANES, MATCH_BATCH, MAX_POLYNOMIALS, MAX_PROBES, N, NttPoly, PackedBlock, PackedQuery, Poly, Q,
@@ -46,7 +47,7 @@ enum Fill {
 
 const FILLS: [Fill; 5] = [Fill::All(0), Fill::All(1), Fill::All(Q - 1), Fill::Random, Fill::Extremes];
 
-/// Around the four chains of sums, the eight lanes, the tiles of 256, and the usual dimensions.
+/// Around the four chains of sums, the eight lanes, the ends of runs of groups, and the usual dimensions.
 const COUNTS: [usize; 18] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 127, 128, 129, 255, 256, 257, 513];
 
 /// The same polynomials packed and plain.
@@ -124,11 +125,15 @@ fn matches_the_largest_sums(backend: Backend) {
         query.set(c, &largest);
     }
     // (-1)^2 each time.
-    let sums = with_kernel!(backend, kernel => {
-        let bytes = block.bytes_from(3, 0);
-        kernel.match_group(bytes, query.row(3, 0, MAX_POLYNOMIALS), bytes)
-    });
-    assert_eq!(sums, [MAX_POLYNOMIALS as u64; LANES]);
+    // From the largest sums on.
+    let bytes = block.bytes_from(3, 0);
+    let lanes = query.row(3, 0, MAX_POLYNOMIALS);
+    let mut sums = [[[Q - 1; LANES]; 2]; 2];
+    with_kernel!(backend, kernel => kernel.match_group([bytes; 2], [lanes; 2], 0, &mut sums));
+    assert_eq!(sums, [[[MAX_POLYNOMIALS as u64 - 1; LANES]; 2]; 2]);
+    let mut sums = [[[Q - 1; LANES]; 1]; 1];
+    with_kernel!(backend, kernel => kernel.match_group([bytes], [lanes], 0, &mut sums));
+    assert_eq!(sums, [[[MAX_POLYNOMIALS as u64 - 1; LANES]; 1]; 1]);
     let mut out = NttPoly::zero();
     match_block(backend, &block, &query, &mut out);
     assert!(out == NttPoly::constant(MAX_POLYNOMIALS as u64));
@@ -136,21 +141,25 @@ fn matches_the_largest_sums(backend: Backend) {
 
 fn matches_every_batch(backend: Backend) {
     let mut rng = Rng(2);
-    for count in [1, 5, 16, 300] {
-        for batch in if count > 16 { 8..=9 } else { 0..=2 * MATCH_BATCH + 1 } {
+    for count in [1, 5, 16] {
+        for batch in (0..=9).chain(MATCH_BATCH - 1..=MATCH_BATCH + 5) {
             matches_all_with_all(backend, &mut rng, count, batch, 1);
         }
     }
 }
 
+/// Around the boundaries of tiles, and with every remainder of the blocks that a kernel takes at once.
 fn matches_every_number_of_probes(backend: Backend) {
     let mut rng = Rng(11);
     for probes in 1..=MAX_PROBES {
-        for count in [1, 5, 300] {
-            for batch in [1, MATCH_BATCH + 1] {
-                matches_all_with_all(backend, &mut rng, count, batch, probes);
-            }
+        for batch in [1, 2, 3, 4, 7] {
+            matches_all_with_all(backend, &mut rng, 5, batch, probes);
         }
+        let tile = Tiling::new(MAX_POLYNOMIALS, probes).polynomials;
+        for count in [tile - 1, tile, tile + 1, 2 * tile + 1].into_iter().filter(|count| *count < 400) {
+            matches_all_with_all(backend, &mut rng, count, 1, probes);
+        }
+        matches_all_with_all(backend, &mut rng, 70, MATCH_BATCH + 1, probes);
     }
 }
 

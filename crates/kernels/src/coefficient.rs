@@ -8,7 +8,7 @@
 use crate::backend::{Kernel, with_kernel};
 use crate::order::Order;
 use crate::packed::MAX_POLYNOMIALS;
-use crate::{Backend, GROUPS, LANES, N, NttPoly, PackedBlock, PackedQuery, match_blocks, modq};
+use crate::{Backend, GROUP_BYTES, GROUPS, LANES, N, NttPoly, PackedBlock, PackedQuery, match_blocks, modq};
 
 /// The product of a block and a query, as far as its coefficients at the multiples of a stride need it. Reused, so
 /// that none of its methods allocates.
@@ -88,9 +88,9 @@ fn sum_cosets(kernel: impl Kernel, block: &PackedBlock, query: &PackedQuery, sum
             let at = coset * products + first;
             let lanes = query.products(at, MAX_POLYNOMIALS.min(products - first));
             let bytes = block.bytes_from(0, at);
-            let next = block.bytes_from(0, at + lanes.len());
-            let lanes = kernel.match_group(bytes, lanes, next);
-            *sum = lanes.into_iter().fold(*sum, modq::add);
+            let mut sums = [[[0; LANES]]];
+            kernel.match_group([bytes], [lanes], lanes.len() * GROUP_BYTES, &mut sums);
+            *sum = sums.as_flattened().as_flattened().iter().fold(*sum, |sum, lane| modq::add(sum, *lane));
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The match: one pass over resident blocks for a few queries.
 
 use crate::backend::{Kernel, with_kernel};
-use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery, modq};
+use crate::{Backend, GROUP_BYTES, GROUPS, LANES, NttPoly, PackedBlock, PackedQuery};
 
-/// Blocks that one pass over the query serves: the query's slice of a group is read from L1 by all but the
-/// first of them.
-pub const MATCH_BATCH: usize = 8;
+/// Blocks that are worth giving to one call: they share what is read of the queries.
+pub const MATCH_BATCH: usize = 32;
 
 /// Queries that one pass over blocks serves, at most.
 pub const MAX_PROBES: usize = 8;
@@ -33,9 +32,7 @@ pub fn match_blocks(
     }
     with_kernel!(backend, kernel => {
         for (blocks, out) in blocks.chunks(MATCH_BATCH).zip(out.chunks_mut(MATCH_BATCH * probes)) {
-            for (p, query) in queries.iter().enumerate() {
-                match_batch(kernel, blocks, query, |block| block * probes + p, out);
-            }
+            match_batch(kernel, blocks, queries, out);
         }
     });
 }
@@ -55,46 +52,93 @@ pub fn plain_sum(backend: Backend, blocks: &[&PackedBlock]) -> u64 {
     })
 }
 
-/// Polynomials that are multiplied in one go: their slice of the query (16 KiB) stays in the L1 cache while the
-/// blocks of a batch pass by, whatever the dimension.
-const TILE: usize = 256;
+/// The kernel for a number of probes: how many blocks it takes at once is what the registers have room for.
+fn match_batch(kernel: impl Kernel, blocks: &[&PackedBlock], queries: &[&PackedQuery], out: &mut [NttPoly]) {
+    match *queries {
+        [a] => match_tiles::<4, 1>(kernel, blocks, [a], out),
+        [a, b] => match_tiles::<4, 2>(kernel, blocks, [a, b], out),
+        [a, b, c] => match_tiles::<2, 3>(kernel, blocks, [a, b, c], out),
+        [a, b, c, d] => match_tiles::<2, 4>(kernel, blocks, [a, b, c, d], out),
+        [a, b, c, d, e] => match_tiles::<1, 5>(kernel, blocks, [a, b, c, d, e], out),
+        [a, b, c, d, e, f] => match_tiles::<1, 6>(kernel, blocks, [a, b, c, d, e, f], out),
+        [a, b, c, d, e, f, g] => match_tiles::<1, 7>(kernel, blocks, [a, b, c, d, e, f, g], out),
+        [a, b, c, d, e, f, g, h] => match_tiles::<1, 8>(kernel, blocks, [a, b, c, d, e, f, g, h], out),
+        _ => unreachable!("the caller checked the number of queries"),
+    }
+}
 
-/// How far ahead of the multiplications memory is asked for, in bytes.
-const PREFETCH_BYTES: usize = 12_000;
+/// Groups and polynomials of the queries that the blocks of a batch are multiplied with before the next: what
+/// stays in a cache meanwhile.
+pub(crate) struct Tiling {
+    groups: usize,
+    pub(crate) polynomials: usize,
+}
 
-/// Groups and tiles in the outer loop, blocks inside; `place` says where the result of a block goes.
-fn match_batch(
+impl Tiling {
+    pub(crate) fn new(polynomials: usize, probes: usize) -> Self {
+        // Up to two probes: one line of each serves four blocks, which L2 can deliver, and long runs through each
+        // block are what the hardware prefetches best. More: the queries are read so often that only L1 will do.
+        let bytes = if probes <= 2 { 256 << 10 } else { 32 << 10 };
+        let products = bytes / (probes * LANES * size_of::<u64>());
+        Self { groups: (products / polynomials).clamp(1, GROUPS), polynomials: polynomials.min(products) }
+    }
+}
+
+/// Every tile in turn, with all blocks, `B` at once.
+fn match_tiles<const B: usize, const P: usize>(
     kernel: impl Kernel,
     blocks: &[&PackedBlock],
-    query: &PackedQuery,
-    place: impl Fn(usize) -> usize,
+    queries: [&PackedQuery; P],
     out: &mut [NttPoly],
 ) {
-    let polynomials = query.polynomials();
-    let tiles = polynomials.div_ceil(TILE);
-    // A row is one tile of one group; the blocks of a batch are read row by row.
-    let rows = GROUPS * tiles;
-    let at = |row: usize| (row / tiles, row % tiles * TILE);
-    let ahead = PREFETCH_BYTES.div_ceil(polynomials.min(TILE) * GROUP_BYTES);
-    let (rows_ahead, blocks_ahead) = (ahead / blocks.len(), ahead % blocks.len());
-    for row in 0..rows {
-        let (group, first) = at(row);
-        let lanes = query.row(group, first, TILE);
-        let next_rows = [at((row + rows_ahead).min(rows)), at((row + rows_ahead + 1).min(rows))];
-        for (i, block) in blocks.iter().enumerate() {
-            let (wraps, i_next) = match (i + blocks_ahead).checked_sub(blocks.len()) {
-                Some(i_next) => (1, i_next),
-                None => (0, i + blocks_ahead),
-            };
-            let (group_next, first_next) = next_rows[wraps];
-            let next = blocks[i_next].bytes_from(group_next, first_next);
-            let sums = kernel.match_group(block.bytes_from(group, first), lanes, next);
-            let out = &mut out[place(i)].values_mut()[group * LANES..][..LANES];
-            if first == 0 {
-                out.copy_from_slice(&sums);
-            } else {
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = modq::add(*out, sum));
+    let polynomials = queries[0].polynomials();
+    let tiling = Tiling::new(polynomials, P);
+    for first_group in (0..GROUPS).step_by(tiling.groups) {
+        let groups = first_group..GROUPS.min(first_group + tiling.groups);
+        for first in (0..polynomials).step_by(tiling.polynomials) {
+            for (blocks, out) in blocks.chunks(B).zip(out.chunks_mut(B * P)) {
+                if let Ok(blocks) = <[_; B]>::try_from(blocks) {
+                    for group in groups.clone() {
+                        match_tile(kernel, group, first, tiling.polynomials, blocks, queries, out);
+                    }
+                    continue;
+                }
+                for (block, out) in blocks.iter().zip(out.chunks_mut(P)) {
+                    for group in groups.clone() {
+                        match_tile(kernel, group, first, tiling.polynomials, [*block], queries, out);
+                    }
+                }
             }
         }
+    }
+}
+
+/// How far ahead of the multiplications a block's memory is asked for, in bytes, where it is read in long runs.
+const PREFETCH_BYTES: usize = 3072;
+
+/// One group of eight values of up to `count` polynomials from `first` on.
+#[inline]
+fn match_tile<const B: usize, const P: usize>(
+    kernel: impl Kernel,
+    group: usize,
+    first: usize,
+    count: usize,
+    blocks: [&PackedBlock; B],
+    queries: [&PackedQuery; P],
+    out: &mut [NttPoly],
+) {
+    let mut sums = [[[0; LANES]; P]; B];
+    let at = group * LANES..(group + 1) * LANES;
+    if first > 0 {
+        for (sums, out) in sums.as_flattened_mut().iter_mut().zip(&*out) {
+            sums.copy_from_slice(&out.values()[at.clone()]);
+        }
+    }
+    // With many probes a block is left after one tile, and what follows is needed when its turn comes again.
+    let ahead = if P <= 2 { PREFETCH_BYTES } else { count * GROUP_BYTES };
+    let rows = blocks.map(|block| block.bytes_from(group, first));
+    kernel.match_group(rows, queries.map(|query| query.row(group, first, count)), ahead, &mut sums);
+    for (sums, out) in sums.as_flattened().iter().zip(out) {
+        out.values_mut()[at.clone()].copy_from_slice(sums);
     }
 }

@@ -168,6 +168,22 @@ impl RandomGallery {
         self.rate(format!("{} pass{threads}", detect()), probes, rounds, &mut pass)
     }
 
+    /// How many times faster a pass for one query is on `threads` threads than on one.
+    ///
+    /// # Panics
+    /// If `rounds` is 0.
+    pub fn speedup(&self, threads: NonZeroUsize, rounds: usize) -> f64 {
+        let queries = self.queries(1);
+        let pass = |threads| {
+            let flow = match_all(&self.snapshot, &queries, threads, |batch| {
+                black_box(batch);
+                ControlFlow::Continue(())
+            });
+            assert!(flow.is_continue(), "nothing ends a pass");
+        };
+        in_turn(rounds, [&mut || pass(NonZeroUsize::MIN), &mut || pass(threads)]).ratio(0, 1)
+    }
+
     fn rate(&self, what: String, probes: usize, rounds: usize, pass: &mut dyn FnMut()) -> Rate {
         let blocks = self.blocks();
         let best = detect();

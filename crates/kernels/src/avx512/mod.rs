@@ -37,9 +37,23 @@ impl Avx512 {
 
 impl Kernel for Avx512 {
     #[inline]
-    fn match_group(self, packed: &[u8], query: &[Lanes], next: &[u8]) -> [u64; LANES] {
+    fn match_group<const B: usize, const P: usize>(
+        self,
+        blocks: [&[u8]; B],
+        queries: [&[Lanes]; P],
+        ahead: usize,
+        sums: &mut [[[u64; LANES]; P]; B],
+    ) {
+        // A multiply-add takes four cycles, and two begin in each: with fewer than four sums of low and high halves
+        // it takes several of each.
         // SAFETY: `self` proves that the CPU has the features.
-        unsafe { group::match_group(packed, query, next) }
+        unsafe {
+            match B * P {
+                1 => group::match_group::<B, P, 4>(blocks, queries, ahead, sums),
+                2 | 3 => group::match_group::<B, P, 2>(blocks, queries, ahead, sums),
+                _ => group::match_group::<B, P, 1>(blocks, queries, ahead, sums),
+            }
+        }
     }
 
     fn sum(self, lines: &[Lanes]) -> u64 {

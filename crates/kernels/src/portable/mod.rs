@@ -13,20 +13,18 @@ pub(crate) struct Portable;
 const WINDOW_BYTES: usize = 5 * (LANES - 1) + 8;
 
 impl Kernel for Portable {
-    fn match_group(self, packed: &[u8], query: &[Lanes], _next: &[u8]) -> [u64; LANES] {
-        // 2048 products below 2^82 sum to less than 2^93.
-        assert!(query.len() <= MAX_POLYNOMIALS);
-        let mut sums = [0u128; LANES];
-        for (c, q) in query.iter().enumerate() {
-            let window: &[u8; WINDOW_BYTES] =
-                packed[GROUP_BYTES * c..].first_chunk().expect("padding follows the last group");
-            for j in 0..LANES {
-                let word: &[u8; 8] = window[5 * j..].first_chunk().expect("the window has 8 bytes more");
-                let value = u64::from_le_bytes(*word) >> j & ((1 << Q_BITS) - 1);
-                sums[j] += u128::from(value) * u128::from(q.0[j]);
+    fn match_group<const B: usize, const P: usize>(
+        self,
+        blocks: [&[u8]; B],
+        queries: [&[Lanes]; P],
+        _ahead: usize,
+        sums: &mut [[[u64; LANES]; P]; B],
+    ) {
+        for (packed, sums) in blocks.iter().zip(sums) {
+            for (query, sums) in queries.iter().zip(sums) {
+                multiply(packed, query, sums);
             }
         }
-        sums.map(modq::reduce_u128)
     }
 
     fn sum(self, lines: &[Lanes]) -> u64 {
@@ -56,4 +54,21 @@ impl Kernel for Portable {
             *out = reply::round(*x, bits, t_inv);
         }
     }
+}
+
+/// One block and one query of `Kernel::match_group`.
+fn multiply(packed: &[u8], query: &[Lanes], sums: &mut [u64; LANES]) {
+    // 2048 products below 2^82 and a value below 2^41 sum to less than 2^94.
+    assert!(query.len() <= MAX_POLYNOMIALS);
+    let mut wide = sums.map(u128::from);
+    for (c, q) in query.iter().enumerate() {
+        let window: &[u8; WINDOW_BYTES] =
+            packed[GROUP_BYTES * c..].first_chunk().expect("padding follows the last group");
+        for j in 0..LANES {
+            let word: &[u8; 8] = window[5 * j..].first_chunk().expect("the window has 8 bytes more");
+            let value = u64::from_le_bytes(*word) >> j & ((1 << Q_BITS) - 1);
+            wide[j] += u128::from(value) * u128::from(q.0[j]);
+        }
+    }
+    *sums = wide.map(modq::reduce_u128);
 }
