@@ -134,7 +134,7 @@ ring_element!(NttPoly, "NttPoly(..)");
 impl NttPoly {
     /// The constant polynomial `c` (below [`Q`]): its value is `c` everywhere.
     pub fn constant(c: u64) -> Self {
-        debug_assert!(c < Q);
+        assert!(c < Q, "a constant is below the modulus");
         let mut out = Self::zero();
         out.0.0.fill(c);
         out
@@ -170,7 +170,7 @@ impl NttPoly {
 
     /// `self += a * c` for a number `c` below [`Q`].
     pub fn mul_scalar_add_assign(&mut self, a: &Self, c: u64) {
-        debug_assert!(c < Q);
+        assert!(c < Q, "a constant is below the modulus");
         with_kernel!(detect(), kernel => kernel.mul_scalar_add_assign(&mut self.0.0, &a.0.0, c));
     }
 }

@@ -1,9 +1,9 @@
 //! The match kernel: one group of eight values of some blocks and queries.
 
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_load_si512,
-    _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_permutexvar_epi8,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srlv_epi64,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_permutexvar_epi8, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srlv_epi64,
 };
 
 use super::{canonical, fold, from_bytes, from_lanes, times_2_41, to_lanes};
@@ -67,8 +67,8 @@ pub(super) fn match_group<const B: usize, const P: usize, const K: usize>(
                 values[b] = _mm512_and_si512(_mm512_srlv_epi64(spread, shifts), mask);
             }
             for p in 0..P {
-                // SAFETY: `c` is below `count`, so that the query has this entry, as asserted: one aligned line.
-                let q = unsafe { _mm512_load_si512(queries[p].wrapping_add($c).cast()) };
+                // SAFETY: `c` is below `count`, so that the query has this entry, as asserted.
+                let q = unsafe { _mm512_loadu_si512(queries[p].wrapping_add($c).cast()) };
                 for b in 0..B {
                     low[b][p][$chain] = _mm512_madd52lo_epu64(low[b][p][$chain], values[b], q);
                     high[b][p][$chain] = _mm512_madd52hi_epu64(high[b][p][$chain], values[b], q);
