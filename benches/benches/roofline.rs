@@ -12,7 +12,7 @@ use tyto_engine::match_all;
 use tyto_kernels::{
     MATCH_BATCH, MAX_PROBES, N, NttPoly, Poly, Q, detect, forward_into, inverse_into, match_blocks, supported,
 };
-use tyto_measure::gallery::RandomGallery;
+use tyto_measure::gallery::{RandomGallery, huge_page_bytes};
 
 const DIMENSIONS: [u32; 5] = [64, 128, 256, 512, 1024];
 
@@ -24,6 +24,10 @@ fn gallery_bytes() -> usize {
 /// Rounds of a rate that is printed.
 fn rounds() -> usize {
     if smoke() { 1 } else { 11 }
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn transforms(criterion: &mut Criterion) {
@@ -44,6 +48,11 @@ fn identification(criterion: &mut Criterion) {
     for dimension in DIMENSIONS {
         let gallery = RandomGallery::new(dimension, gallery_bytes());
         let blocks = gallery.blocks();
+        println!(
+            "d={dimension}: {:.0} MiB of blocks, {:.0} MiB of the process in huge pages",
+            mebibytes(gallery.bytes()),
+            huge_page_bytes().map_or(f64::NAN, mebibytes)
+        );
         let mut group = criterion.benchmark_group(format!("d={dimension}"));
         group.sample_size(10).sampling_mode(SamplingMode::Flat);
         group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(2));

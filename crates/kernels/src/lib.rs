@@ -27,6 +27,7 @@ mod poly;
 mod portable;
 mod reply;
 pub mod sampling;
+mod slab;
 mod spread;
 mod wiped;
 

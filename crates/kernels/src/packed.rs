@@ -1,7 +1,8 @@
 //! The resident forms of a block and of a query, laid out for the match kernel.
 
-use crate::aligned::{AlignedBytes, LINE_BYTES, Lanes};
+use crate::aligned::{LINE_BYTES, Lanes};
 use crate::pack::{pack_group, unpack_group};
+use crate::slab::Place;
 use crate::{GROUP_BYTES, GROUPS, LANES, NttPoly, Q, modq};
 
 /// Polynomials that one block or query may have: the bound on the kernel's lazy sums.
@@ -17,11 +18,12 @@ fn check_count(polynomials: usize) {
 /// A gallery block in memory: `C` polynomials in NTT form, 41 bits per value.
 ///
 /// Layout: `[group of 8 values: 256][polynomial: C][41 bytes]`, 64-byte aligned, with enough bytes after the
-/// last group that a 64-byte load of it stays inside.
+/// last group that a 64-byte load of it stays inside. Blocks of one size lie together in huge pages where the
+/// system gives them; memory goes back to it when no block is left nearby.
 #[derive(Clone)]
 pub struct PackedBlock {
     polynomials: usize,
-    bytes: AlignedBytes,
+    bytes: Place,
 }
 
 impl PackedBlock {
@@ -33,7 +35,7 @@ impl PackedBlock {
     pub fn new(polynomials: usize) -> Self {
         check_count(polynomials);
         let used = GROUPS * polynomials * GROUP_BYTES;
-        Self { polynomials, bytes: AlignedBytes::zeroed(used + LINE_BYTES - GROUP_BYTES) }
+        Self { polynomials, bytes: Place::zeroed(used + LINE_BYTES - GROUP_BYTES) }
     }
 
     /// The number `C` of polynomials.

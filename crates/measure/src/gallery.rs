@@ -206,6 +206,13 @@ impl RandomGallery {
     }
 }
 
+/// Bytes of this process that lie in huge pages, as Linux counts them; nothing elsewhere.
+pub fn huge_page_bytes() -> Option<usize> {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kib| kib << 10)
+}
+
 /// The speed of identification, and of a plain read of the same memory on one thread in the same run.
 #[derive(Clone, Debug)]
 pub struct Rate {
