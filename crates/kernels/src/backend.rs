@@ -70,7 +70,7 @@ pub(crate) trait Kernel: Copy {
         blocks: [&[u8]; B],
         queries: [&[Lanes]; P],
         ahead: usize,
-        sums: &mut [[[u64; LANES]; P]; B],
+        sums: [[&mut [u64; LANES]; P]; B],
     );
 
     /// The wrapping sum of all words.

@@ -128,12 +128,14 @@ fn matches_the_largest_sums(backend: Backend) {
     // From the largest sums on.
     let bytes = block.bytes_from(3, 0);
     let lanes = query.row(3, 0, MAX_POLYNOMIALS);
-    let mut sums = [[[Q - 1; LANES]; 2]; 2];
-    with_kernel!(backend, kernel => kernel.match_group([bytes; 2], [lanes; 2], 0, &mut sums));
-    assert_eq!(sums, [[[MAX_POLYNOMIALS as u64 - 1; LANES]; 2]; 2]);
-    let mut sums = [[[Q - 1; LANES]; 1]; 1];
-    with_kernel!(backend, kernel => kernel.match_group([bytes], [lanes], 0, &mut sums));
-    assert_eq!(sums, [[[MAX_POLYNOMIALS as u64 - 1; LANES]; 1]; 1]);
+    let (mut one, mut four) = ([Q - 1; LANES], [[Q - 1; LANES]; 4]);
+    with_kernel!(backend, kernel => {
+        let [a, b, c, d] = four.each_mut();
+        kernel.match_group([bytes; 2], [lanes; 2], 0, [[a, b], [c, d]]);
+        kernel.match_group([bytes], [lanes], 0, [[&mut one]]);
+    });
+    assert_eq!(one, [MAX_POLYNOMIALS as u64 - 1; LANES]);
+    assert_eq!(four, [[MAX_POLYNOMIALS as u64 - 1; LANES]; 4]);
     let mut out = NttPoly::zero();
     match_block(backend, &block, &query, &mut out);
     assert!(out == NttPoly::constant(MAX_POLYNOMIALS as u64));

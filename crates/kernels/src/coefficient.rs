@@ -88,9 +88,9 @@ fn sum_cosets(kernel: impl Kernel, block: &PackedBlock, query: &PackedQuery, sum
             let at = coset * products + first;
             let lanes = query.products(at, MAX_POLYNOMIALS.min(products - first));
             let bytes = block.bytes_from(0, at);
-            let mut sums = [[[0; LANES]]];
-            kernel.match_group([bytes], [lanes], lanes.len() * GROUP_BYTES, &mut sums);
-            *sum = sums.as_flattened().as_flattened().iter().fold(*sum, |sum, lane| modq::add(sum, *lane));
+            let mut sums = [0; LANES];
+            kernel.match_group([bytes], [lanes], lanes.len() * GROUP_BYTES, [[&mut sums]]);
+            *sum = sums.into_iter().fold(*sum, modq::add);
         }
     }
 }

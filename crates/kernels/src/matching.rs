@@ -127,18 +127,19 @@ fn match_tile<const B: usize, const P: usize>(
     queries: [&PackedQuery; P],
     out: &mut [NttPoly],
 ) {
-    let mut sums = [[[0; LANES]; P]; B];
-    let at = group * LANES..(group + 1) * LANES;
-    if first > 0 {
-        for (sums, out) in sums.as_flattened_mut().iter_mut().zip(&*out) {
-            sums.copy_from_slice(&out.values()[at.clone()]);
-        }
-    }
     // With many probes a block is left after one tile, and what follows is needed when its turn comes again.
     let ahead = if P <= 2 { PREFETCH_BYTES } else { count * GROUP_BYTES };
     let rows = blocks.map(|block| block.bytes_from(group, first));
-    kernel.match_group(rows, queries.map(|query| query.row(group, first, count)), ahead, &mut sums);
-    for (sums, out) in sums.as_flattened().iter().zip(out) {
-        out.values_mut()[at.clone()].copy_from_slice(sums);
-    }
+    let queries = queries.map(|query| query.row(group, first, count));
+    let mut out = out.iter_mut();
+    let sums = std::array::from_fn(|_| {
+        std::array::from_fn(|_| {
+            let sums = out.next().expect("a result for every block and query").group_mut(group);
+            if first == 0 {
+                *sums = [0; LANES];
+            }
+            sums
+        })
+    });
+    kernel.match_group(rows, queries, ahead, sums);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroize;
 
 use crate::backend::{Kernel, with_kernel};
-use crate::{N, Q, detect, modq};
+use crate::{LANES, N, Q, detect, modq};
 
 #[repr(C, align(64))]
 struct Aligned([u64; N]);
@@ -156,6 +156,11 @@ impl NttPoly {
 
     pub(crate) fn values_mut(&mut self) -> &mut [u64; N] {
         &mut self.0.0
+    }
+
+    /// One group of values.
+    pub(crate) fn group_mut(&mut self, group: usize) -> &mut [u64; LANES] {
+        &mut self.0.0.as_chunks_mut().0[group]
     }
 
     /// `self *= a`.

@@ -38,7 +38,7 @@ pub(super) fn match_group<const B: usize, const P: usize, const K: usize>(
     blocks: [&[u8]; B],
     queries: [&[Lanes]; P],
     ahead: usize,
-    sums: &mut [[[u64; LANES]; P]; B],
+    sums: [[&mut [u64; LANES]; P]; B],
 ) {
     let count = queries[0].len();
     assert!(count <= MAX_POLYNOMIALS && queries.iter().all(|query| query.len() == count));
@@ -87,9 +87,7 @@ pub(super) fn match_group<const B: usize, const P: usize, const K: usize>(
         step!(0, c, true);
     }
 
-    for (sums, (low, high)) in
-        sums.as_flattened_mut().iter_mut().zip(low.as_flattened().iter().zip(high.as_flattened()))
-    {
+    for ((sums, low), high) in sums.into_iter().flatten().zip(low.as_flattened()).zip(high.as_flattened()) {
         *sums = to_lanes(reduce(total(low), total(high)));
     }
 }

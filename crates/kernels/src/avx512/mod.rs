@@ -42,7 +42,7 @@ impl Kernel for Avx512 {
         blocks: [&[u8]; B],
         queries: [&[Lanes]; P],
         ahead: usize,
-        sums: &mut [[[u64; LANES]; P]; B],
+        sums: [[&mut [u64; LANES]; P]; B],
     ) {
         // A multiply-add takes four cycles, and two begin in each: with fewer than four sums of low and high halves
         // it takes several of each.

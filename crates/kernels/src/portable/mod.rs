@@ -18,7 +18,7 @@ impl Kernel for Portable {
         blocks: [&[u8]; B],
         queries: [&[Lanes]; P],
         _ahead: usize,
-        sums: &mut [[[u64; LANES]; P]; B],
+        sums: [[&mut [u64; LANES]; P]; B],
     ) {
         for (packed, sums) in blocks.iter().zip(sums) {
             for (query, sums) in queries.iter().zip(sums) {
