@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::aligned::Lanes;
 use crate::sampling::{self, Noise, POLY_ERROR_BYTES};
-use crate::{LANES, N, PACKED_POLY_BYTES, modq, pack};
+use crate::{LANES, N, PACKED_POLY_BYTES, masks, modq, pack};
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
@@ -95,6 +95,18 @@ pub(crate) trait Kernel: Copy {
         for (a, b) in a.iter_mut().zip(b) {
             *a = modq::add(*a, *b);
         }
+    }
+
+    /// See [`masks::weigh_and_hide`].
+    fn weigh_and_hide(
+        self,
+        weights: &[u8],
+        sum: &mut [u64; N],
+        masks: &[u8],
+        secret: &[u64; N],
+        message: &mut [u64; N],
+    ) {
+        masks::weigh_and_hide_portable(weights, sum, masks, secret, message);
     }
 
     /// See [`pack::pack`].

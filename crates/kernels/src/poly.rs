@@ -140,16 +140,6 @@ impl NttPoly {
         out
     }
 
-    /// Asks the CPU to bring the values into its caches while other work goes on.
-    pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        for line in self.0.0.as_chunks::<8>().0 {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint about memory that is there; every x86-64 has the instruction.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-    }
-
     pub(crate) fn values(&self) -> &[u64; N] {
         &self.0.0
     }

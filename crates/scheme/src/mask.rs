@@ -8,7 +8,7 @@ use sha3::{Digest, Sha3_256};
 use shake::Shake256;
 use shake::digest::{ExtendableOutput, Update, XofReader};
 use std::ops::Range;
-use tyto_kernels::{N, NttPoly, Poly, Q, Q_BITS, forward, in_parallel, split};
+use tyto_kernels::{N, NttPoly, PackedPolys, Poly, Q, Q_BITS, forward, in_parallel, split};
 
 /// Version of all derivations from the tenant key and of the masks.
 pub const DERIVATION_VERSION: u8 = 1;
@@ -113,9 +113,9 @@ pub fn expand(seed: &MaskSeed, family: Family, chunk: u16) -> Poly {
 /// Both families of a gallery's masks, in NTT form.
 pub struct Masks {
     /// `a_c`.
-    pub gallery: Vec<NttPoly>,
+    pub gallery: PackedPolys,
     /// `A_c`.
-    pub query: Vec<NttPoly>,
+    pub query: PackedPolys,
 }
 
 impl Masks {
@@ -126,7 +126,8 @@ impl Masks {
             let part = |chunks: Range<usize>| {
                 chunks.map(|chunk| forward(&expand(&seed, family, chunk as u16))).collect::<Vec<_>>()
             };
-            in_parallel(split(threads, parameters.layout.chunks(), 8), part).into_iter().flatten().collect()
+            let parts: Vec<Vec<NttPoly>> = in_parallel(split(threads, parameters.layout.chunks(), 8), part);
+            PackedPolys::new(parts.iter().flatten())
         };
         Self { gallery: family(Family::Gallery), query: family(Family::Query) }
     }
@@ -134,7 +135,7 @@ impl Masks {
 
 impl std::fmt::Debug for Masks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Masks").field("chunks", &self.gallery.len()).finish_non_exhaustive()
+        f.debug_struct("Masks").field("chunks", &self.gallery.count()).finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::template::Template;
 use std::ops::Range;
 use tyto_kernels::{
     N, NttPoly, PACKED_POLY_BYTES, Poly, Wiped, forward_swap, in_parallel, inverse, inverse_swap, modq, pack,
+    weigh_and_hide,
 };
 use tyto_pqc::random;
 use tyto_scheme::params::{centre_t, reduce_t};
@@ -57,18 +58,16 @@ fn provision_part(
     packed: &mut [[u8; PACKED_POLY_BYTES]],
     pads: &mut [[u16; N]],
 ) -> Zeroizing<NttPoly> {
+    let masks = &gallery.masks;
     let mut scratch = Scratch::new();
     let mut poly = Zeroizing::new(Poly::zero());
     let mut sum = Zeroizing::new(NttPoly::zero());
     let mut hint = Zeroizing::new(NttPoly::zero());
     for (chunk, (packed, pads)) in chunks.zip(packed.iter_mut().zip(pads)) {
-        gallery.masks.query[chunk].prefetch();
         scratch.pads(pad_streams.at(chunk), pads);
         scratch.noise(errors.at(chunk), Some(pads), &mut poly);
-        gallery.masks.gallery[chunk].prefetch();
         forward_swap(&mut poly, &mut sum);
-        hint.mul_add_assign(&sum, &gallery.masks.query[chunk]);
-        sum.mul_add_assign(&gallery.masks.gallery[chunk], secret);
+        weigh_and_hide(chunk, &masks.query, &mut hint, &masks.gallery, secret, &mut sum);
         inverse_swap(&mut sum, &mut poly);
         pack::pack(poly.as_slice(), packed);
     }
@@ -384,6 +383,7 @@ fn hint_change(
     chunks: Range<usize>,
 ) -> Zeroizing<NttPoly> {
     let stride = gallery.layout().stride();
+    let mut big_a = NttPoly::zero();
     let mut change = Zeroizing::new(Poly::zero());
     let mut transformed = Zeroizing::new(NttPoly::zero());
     let mut sum = Zeroizing::new(NttPoly::zero());
@@ -400,7 +400,8 @@ fn hint_change(
         fills.iter().for_each(|fill| place(fill.slot, &fill.delta, 1));
         removals.iter().for_each(|removal| place(removal.slot, &removal.delta, -1));
         forward_swap(&mut change, &mut transformed);
-        sum.mul_add_assign(&transformed, &gallery.masks.query[chunk]);
+        gallery.masks.query.read(chunk, &mut big_a);
+        sum.mul_add_assign(&transformed, &big_a);
     }
     sum
 }

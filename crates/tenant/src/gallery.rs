@@ -140,8 +140,11 @@ impl Gallery {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let masks = Masks::expand(&parameters, threads);
         let mut w = NttPoly::zero();
-        for (a, big_a) in masks.gallery.iter().zip(&masks.query) {
-            w.mul_add_assign(a, big_a);
+        let (mut a, mut big_a) = (NttPoly::zero(), NttPoly::zero());
+        for chunk in 0..parameters.layout.chunks() {
+            masks.gallery.read(chunk, &mut a);
+            masks.query.read(chunk, &mut big_a);
+            w.mul_add_assign(&a, &big_a);
         }
         let keys = GalleryKeys::derive(key, &parameters)?;
         Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w, threads })

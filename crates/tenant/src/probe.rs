@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use tyto_kernels::{
     NttPoly, PACKED_POLY_BYTES, Poly, Wiped, forward_swap, in_parallel, inverse_swap, modq, pack,
+    weigh_and_hide,
 };
 use tyto_pqc::{Secret32, kmac, random};
 use tyto_scheme::params::{centre_t, reduce_t};
@@ -91,18 +92,16 @@ fn encrypt_part(
     chunks: Range<usize>,
     packed: &mut [[u8; PACKED_POLY_BYTES]],
 ) -> Zeroizing<NttPoly> {
+    let masks = &gallery.masks;
     let mut scratch = Scratch::new();
     let mut poly = Zeroizing::new(Poly::zero());
     let mut sum = Zeroizing::new(NttPoly::zero());
     let mut m = Zeroizing::new(NttPoly::zero());
     for (chunk, packed) in chunks.zip(packed) {
-        gallery.masks.gallery[chunk].prefetch();
         scratch.noise(errors.at(chunk), None, &mut poly);
-        gallery.masks.query[chunk].prefetch();
         add_coordinates(gallery.layout(), coordinates, chunk, &mut poly);
         forward_swap(&mut poly, &mut sum);
-        m.mul_add_assign(&sum, &gallery.masks.gallery[chunk]);
-        sum.mul_add_assign(&gallery.masks.query[chunk], s);
+        weigh_and_hide(chunk, &masks.gallery, &mut m, &masks.query, s, &mut sum);
         inverse_swap(&mut sum, &mut poly);
         pack::pack(poly.as_slice(), packed);
     }
@@ -388,19 +387,20 @@ impl<M: Mode> Ticket<M> {
 /// What the use of a ticket adds to `sum a_c * m_c` by some polynomials.
 fn use_part(gallery: &Gallery, delta: &Delta, chunks: Range<usize>) -> Zeroizing<NttPoly> {
     let layout = gallery.layout();
+    let mut a = NttPoly::zero();
     let mut change = Zeroizing::new(Poly::zero());
     let mut transformed = Zeroizing::new(NttPoly::zero());
     let mut sum = Zeroizing::new(NttPoly::zero());
     for chunk in chunks {
-        let a = &gallery.masks.gallery[chunk];
+        gallery.masks.gallery.read(chunk, &mut a);
         change.as_mut_slice().fill(0);
         add_coordinates(layout, delta.values(), chunk, &mut change);
         if layout.stride() == 1 {
             // The change is a constant: its transform is the constant in every place.
-            sum.mul_scalar_add_assign(a, change.as_slice()[0]);
+            sum.mul_scalar_add_assign(&a, change.as_slice()[0]);
         } else {
             forward_swap(&mut change, &mut transformed);
-            sum.mul_add_assign(a, &transformed);
+            sum.mul_add_assign(&a, &transformed);
         }
     }
     sum

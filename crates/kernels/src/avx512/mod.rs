@@ -81,6 +81,18 @@ impl Kernel for Avx512 {
         unsafe { pointwise::add_assign(a, b) }
     }
 
+    fn weigh_and_hide(
+        self,
+        weights: &[u8],
+        sum: &mut [u64; N],
+        masks: &[u8],
+        secret: &[u64; N],
+        message: &mut [u64; N],
+    ) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { packing::weigh_and_hide(weights, sum, masks, secret, message) }
+    }
+
     fn pack(self, poly: &[u64; N], out: &mut [u8; PACKED_POLY_BYTES]) {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { packing::pack(poly, out) }

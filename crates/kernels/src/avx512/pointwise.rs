@@ -14,7 +14,7 @@ use crate::{LANES, N, Q, Q_BITS};
 /// `sum + a * b mod Q`, for operands below `Q`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn mul_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+pub(super) fn mul_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
     // The product is high * 2^52 + low with high < 2^30, and 2^52 = 2^11 * 2^41.
     let low = _mm512_madd52lo_epu64(sum, a, b);
     let high = _mm512_madd52hi_epu64(_mm512_setzero_si512(), a, b);

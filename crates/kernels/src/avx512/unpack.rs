@@ -29,7 +29,7 @@ pub(super) fn unpack(bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> boo
 /// The eight values whose 41 bytes a line begins with.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vbmi")]
-fn spread(line: &[u8; LINE_BYTES]) -> __m512i {
+pub(super) fn spread(line: &[u8; LINE_BYTES]) -> __m512i {
     let bytes = _mm512_permutexvar_epi8(from_bytes(&SPREAD), from_bytes(line));
     let mask = _mm512_set1_epi64((1 << Q_BITS) - 1);
     _mm512_and_si512(_mm512_srlv_epi64(bytes, from_lanes(&SHIFTS.0)), mask)
