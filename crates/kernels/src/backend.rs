@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use crate::aligned::Lanes;
+use crate::decode::{self, Decoder};
 use crate::sampling::{self, Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, masks, modq, pack};
 
@@ -112,6 +113,26 @@ pub(crate) trait Kernel: Copy {
     /// See [`pack::pack`].
     fn pack(self, poly: &[u64; N], out: &mut [u8; PACKED_POLY_BYTES]) {
         pack::pack_groups(poly, out);
+    }
+
+    /// `out = a * b + c * d`, pointwise.
+    fn sum_of_products(self, out: &mut [u64; N], [a, b, c, d]: [&[u64; N]; 4]) {
+        out.copy_from_slice(a);
+        self.mul_assign(out, b);
+        self.mul_add_assign(out, c, d);
+    }
+
+    /// See [`Decoder::scores`].
+    fn scores(
+        self,
+        decoder: Decoder,
+        blinds: &[u64],
+        replies: &[u16],
+        filled: &[u8],
+        weights: &[u64],
+        scores: &mut [i16],
+    ) -> i128 {
+        decode::scores_portable(decoder, blinds, replies, filled, weights, scores)
     }
 
     /// See [`Noise::draw`].

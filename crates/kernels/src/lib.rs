@@ -16,6 +16,7 @@
 mod aligned;
 mod backend;
 mod coefficient;
+mod decode;
 mod error;
 mod masks;
 mod matching;
@@ -41,6 +42,7 @@ mod samplers_battery;
 
 pub use backend::{Backend, detect, supported};
 pub use coefficient::StridedProduct;
+pub use decode::Decoder;
 pub use error::Error;
 pub use masks::{PackedPolys, weigh_and_hide};
 pub use matching::{MATCH_BATCH, MAX_PROBES, match_blocks, plain_sum};

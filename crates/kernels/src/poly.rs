@@ -158,6 +158,12 @@ impl NttPoly {
         with_kernel!(detect(), kernel => kernel.mul_assign(&mut self.0.0, &a.0.0));
     }
 
+    /// `self = a * b + c * d`.
+    pub fn assign_sum_of_products(&mut self, factors: [&Self; 4]) {
+        let factors = factors.map(|factor| &factor.0.0);
+        with_kernel!(detect(), kernel => kernel.sum_of_products(&mut self.0.0, factors));
+    }
+
     /// `self += a * b`.
     pub fn mul_add_assign(&mut self, a: &Self, b: &Self) {
         with_kernel!(detect(), kernel => kernel.mul_add_assign(&mut self.0.0, &a.0.0, &b.0.0));

@@ -115,6 +115,21 @@ fn polynomials_are_packed_and_added_alike_everywhere() {
 }
 
 #[test]
+fn two_products_are_summed_as_one_after_the_other() {
+    let mut rng = Rng(26);
+    let factors: [NttPoly; 4] = std::array::from_fn(|_| forward(&rng.poly()));
+    let mut expected = NttPoly::zero();
+    expected.mul_add_assign(&factors[0], &factors[1]);
+    expected.mul_add_assign(&factors[2], &factors[3]);
+    for backend in supported() {
+        let mut out = NttPoly::constant(7);
+        let values = factors.each_ref().map(NttPoly::values);
+        with_kernel!(backend, kernel => kernel.sum_of_products(out.values_mut(), values));
+        assert!(out == expected, "{backend}");
+    }
+}
+
+#[test]
 fn transforms_in_place_are_those_by_copy() {
     let mut rng = Rng(25);
     let (poly, mut a, mut b) = (rng.poly(), Poly::zero(), NttPoly::zero());

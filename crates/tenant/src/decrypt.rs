@@ -14,13 +14,10 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tyto_kernels::{NttPoly, Poly, Q, Wiped, forward, inverse, modq};
-use tyto_scheme::params::{T, centre_t, reduce_t};
+use tyto_kernels::{Decoder, NttPoly, Poly, Wiped, forward, inverse_swap};
+use tyto_scheme::params::{T, reduce_t};
 use tyto_scheme::{BlockId, Layout, reply};
 use zeroize::{Zeroize, Zeroizing};
-
-/// The factor that multiplying by `t^-1 mod q` leaves on the decoded value, `-q mod t`.
-const DECODE_FACTOR: i32 = (T - Q % T) as i32;
 
 /// A block's record made ready to decrypt replies of that block at that version.
 pub struct BlockView {
@@ -152,9 +149,10 @@ impl QuerySecret {
     /// `s_B * (u - s' * w) + s' * h`: what a reply differs by from the noisy scores.
     fn blind(&self, view: &BlockView) -> Zeroizing<Poly> {
         let mut sum = Zeroizing::new(NttPoly::zero());
-        sum.mul_add_assign(&view.secrets.s, &self.m);
-        sum.mul_add_assign(&self.s, &view.hint);
-        Zeroizing::new(inverse(&sum))
+        let mut blind = Zeroizing::new(Poly::zero());
+        sum.assign_sum_of_products([&view.secrets.s, &self.m, &self.s, &view.hint]);
+        inverse_swap(&mut sum, &mut blind);
+        blind
     }
 }
 
@@ -245,19 +243,28 @@ impl Pending<Identification> {
         let (view, layout) = (reply.view, gallery.layout());
         self.begin(gallery, view)?;
         let blind = self.sides[0].blind(view);
-        let mut scores = Vec::with_capacity(view.record.filled_count() as usize);
-        let mut weighed = 0_i128;
-        for (slot, &coefficient) in reply.coefficients.iter().enumerate() {
-            if view.record.is_filled(slot as u16) {
-                let score = decode(layout, coefficient, blind.as_slice()[slot * layout.stride()]);
-                weighed += i128::from(view.secrets.lambdas[slot]) * i128::from(score);
-                scores.push((slot as u16, score));
-            }
-        }
+        let mut strided;
+        let blinds = if layout.stride() == 1 {
+            blind.as_slice()
+        } else {
+            strided = Wiped::zeros(layout.slots());
+            strided
+                .iter_mut()
+                .zip(blind.as_slice().iter().step_by(layout.stride()))
+                .for_each(|(s, b)| *s = *b);
+            &strided[..]
+        };
+        let mut scores = vec![0; layout.slots()];
+        let (filled, weights) = (&view.record.filled, &view.secrets.lambdas);
+        let weighed = decoder(layout).scores(blinds, &reply.coefficients, filled, weights, &mut scores);
         let terms = view.record.check.iter().zip(self.x.values());
         let expected: i128 = terms.map(|(&v, &x)| i128::from(v) * i128::from(x)).sum();
         if reduce_p(weighed) == reduce_p(expected) {
-            Ok(scores)
+            let scores = (0..).zip(scores);
+            Ok(scores
+                .filter(|(slot, _)| view.record.is_filled(*slot))
+                .map(|(slot, score)| (slot, score.into()))
+                .collect())
         } else {
             self.refuse(Error::CheckVector(view.record.block()))
         }
@@ -275,9 +282,11 @@ impl Pending<Verification> {
         self.begin(gallery, view)?;
         let blinds: Vec<_> = self.sides.iter().map(|side| side.blind(view)).collect();
         let rho = i32::from(self.rho.expect("a verification has its rho"));
+        let decoder = decoder(layout);
         let decrypt_slot = |&(slot, coefficients): &(u16, [u16; 2])| {
             let index = usize::from(slot) * layout.stride();
-            let [score, check] = [0, 1].map(|j| decode(layout, coefficients[j], blinds[j].as_slice()[index]));
+            let score = |j: usize| i32::from(decoder.score(blinds[j].as_slice()[index], coefficients[j]));
+            let (score, check) = (score(0), score(1));
             if reduce_t(score * rho) == reduce_t(check) {
                 Ok((slot, score))
             } else {
@@ -288,11 +297,7 @@ impl Pending<Verification> {
     }
 }
 
-/// The score in a reply coefficient, given what blinds it. The noise bound says that the fraction rounded away is
-/// far from one half; `f64` adds 2^-40 to it.
-fn decode(layout: &Layout, coefficient: u16, blind: u64) -> i32 {
-    let scaled = modq::mul(blind, reply::t_inverse());
-    let top = f64::from(coefficient) / f64::from(1_u32 << layout.reply_bits());
-    let steps = ((top - scaled as f64 / Q as f64) * T as f64).round_ties_even() as i32;
-    centre_t(reduce_t(steps * DECODE_FACTOR))
+/// What turns replies into scores.
+fn decoder(layout: &Layout) -> Decoder {
+    Decoder::new(layout.reply_bits().into(), T as u16)
 }

@@ -1,5 +1,6 @@
 //! AVX-512 with the 52-bit multiply-add (IFMA) and the byte permute (VBMI).
 
+mod decode;
 mod group;
 mod packing;
 mod pointwise;
@@ -15,6 +16,7 @@ use std::mem::transmute;
 
 use crate::aligned::{LINE_BYTES, Lanes};
 use crate::backend::Kernel;
+use crate::decode::Decoder;
 use crate::sampling::{Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, Q, Q_BITS};
 
@@ -101,6 +103,24 @@ impl Kernel for Avx512 {
     fn unpack(self, bytes: &[u8; PACKED_POLY_BYTES], out: &mut [u64; N]) -> bool {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { unpack::unpack(bytes, out) }
+    }
+
+    fn sum_of_products(self, out: &mut [u64; N], factors: [&[u64; N]; 4]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { pointwise::sum_of_products(out, factors) }
+    }
+
+    fn scores(
+        self,
+        decoder: Decoder,
+        blinds: &[u64],
+        replies: &[u16],
+        filled: &[u8],
+        weights: &[u64],
+        scores: &mut [i16],
+    ) -> i128 {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { decode::scores(decoder, blinds, replies, filled, weights, scores) }
     }
 
     fn draw_noise(

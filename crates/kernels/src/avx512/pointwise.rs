@@ -49,6 +49,15 @@ pub(super) fn mul_add_assign(sum: &mut [u64; N], a: &[u64; N], b: &[u64; N]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn sum_of_products(out: &mut [u64; N], factors: [&[u64; N]; 4]) {
+    let [a, b, c, d] = factors.map(|factor| factor.as_chunks().0);
+    for (i, out) in out.as_chunks_mut().0.iter_mut().enumerate() {
+        let product = mul_add(_mm512_setzero_si512(), from_lanes(&a[i]), from_lanes(&b[i]));
+        *out = to_lanes(mul_add(product, from_lanes(&c[i]), from_lanes(&d[i])));
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn mul_scalar_add_assign(sum: &mut [u64; N], a: &[u64; N], c: u64) {
     let c = _mm512_set1_epi64(c as i64);
     for (sum, a) in sum.as_chunks_mut().0.iter_mut().zip(a.as_chunks().0) {
