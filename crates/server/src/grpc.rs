@@ -30,16 +30,16 @@ async fn call<T>(
     result.map(Response::new).map_err(|error| status(method, &error))
 }
 
-/// Counts and logs the end of a call.
+/// Counts and logs the end of a call. One that succeeded is in the counters; a line for each would cost as much as a
+/// verification.
 fn finish(app: &App, method: &'static str, started: Instant, error: Option<&Error>) {
     let (elapsed, code) = (started.elapsed(), error.map_or(Code::Ok, code));
     app.metrics.call(method, code, elapsed);
-    tracing::info!(
-        method,
-        code = crate::metrics::name(code),
-        elapsed_us = elapsed.as_micros() as u64,
-        "call"
-    );
+    let elapsed_us = elapsed.as_micros() as u64;
+    match code {
+        Code::Ok => tracing::debug!(method, elapsed_us, "call"),
+        _ => tracing::info!(method, code = crate::metrics::name(code), elapsed_us, "call"),
+    }
 }
 
 /// The next message of a request stream; an error if the caller is silent for too long.

@@ -25,7 +25,7 @@ pub(crate) const ANSWERED: u8 = 0;
 /// The only byte where the gallery had no template of the subject.
 const UNKNOWN_SUBJECT: u8 = 1;
 
-/// Polynomials of a query whose transforms are short work: 2 us each, for both queries.
+/// Polynomials of a query whose transforms are short work: 4 us each, for both queries.
 const SHORT_CHUNKS: usize = 4;
 /// Polynomials of blocks that are compared in short work: 1 us each, for both queries, from memory.
 const SHORT_PRODUCTS: usize = 64;
