@@ -18,6 +18,7 @@ use tyto_client::{Client, Config};
 use tyto_engine::{Block, BlockState, Filled, Located, Verification};
 use tyto_kernels::{NttPoly, Poly, Q, forward_into};
 use tyto_measure::timing::in_turn;
+use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{Layout, ParameterSet};
 use tyto_server::{RunningServer, Server};
 use tyto_tenant::block::{BlockChange, OpenBlock};
@@ -73,7 +74,9 @@ fn world(dimension: u32) -> World {
         record_digest: [0; 32],
         entries: 0,
     };
-    let block = Block::from_polynomials(&layout, state, provisioned.polynomials, &filled, &[]);
+    let polynomials =
+        read_polynomials("block", &provisioned.polynomials, layout.chunks()).expect("its own form");
+    let block = Block::from_polynomials(&layout, state, polynomials, &filled, &[]);
     let resident = tyto_engine::Gallery::new(*gallery.parameters(), 2, Arc::from([]), vec![block]);
     let view = BlockView::new(&gallery, change.record);
     World { gallery, resident: resident.expect("one block"), view, templates }
@@ -86,9 +89,8 @@ fn computation(criterion: &mut Criterion) {
         let layout = *world.gallery.layout();
         let (x, number) = (template(7, layout.dimension()), layout.slots() - 1);
         let pseudonym = world.gallery.pseudonym(&subject(number));
-        let (polynomials, pending) =
+        let (bytes, pending) =
             whole_query::<probe::Verification>(&world.gallery, &x, pseudonym).expect("a query");
-        let bytes = polynomials.to_bytes();
         let (mut verification, mut located) = (Verification::new(), Vec::<Located>::new());
         let mut verify = || {
             let snapshot = world.resident.locate(pseudonym, &mut located);
@@ -167,7 +169,7 @@ async fn site(dimension: u32) -> Site {
         probe: Probe::Query(WholeQuery {
             key: parameters.key,
             mask_epoch: parameters.mask_epoch,
-            polynomials: polynomials.to_bytes().into(),
+            polynomials: polynomials.into(),
         }),
         known_manifest_version: 0,
         attestation: None,

@@ -36,9 +36,10 @@ fn finish(app: &App, method: &'static str, started: Instant, error: Option<&Erro
     let (elapsed, code) = (started.elapsed(), error.map_or(Code::Ok, code));
     app.metrics.call(method, code, elapsed);
     let elapsed_us = elapsed.as_micros() as u64;
-    match code {
-        Code::Ok => tracing::debug!(method, elapsed_us, "call"),
-        _ => tracing::info!(method, code = crate::metrics::name(code), elapsed_us, "call"),
+    if code == Code::Ok {
+        tracing::debug!(method, elapsed_us, "call");
+    } else {
+        tracing::info!(method, code = crate::metrics::name(code), elapsed_us, "call");
     }
 }
 
