@@ -1,7 +1,7 @@
 //! Which code runs: one folder per backend under one trait, chosen at run time.
 //!
 //! A backend's kernel is a token that only its own detection can make, so that holding one proves that the CPU
-//! has the instructions. A new backend (AVX2, say) is a folder with such a token, a variant of [`Backend`] and
+//! has the instructions. A new backend is a folder with such a token, a variant of [`Backend`] and
 //! an arm of `with_kernel!`.
 
 use std::fmt;
@@ -13,6 +13,8 @@ use crate::sampling::{self, Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, masks, modq, pack};
 
 #[cfg(target_arch = "x86_64")]
+use crate::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
 
 /// A set of kernels for one family of CPUs. All give identical results.
@@ -21,6 +23,8 @@ use crate::avx512::Avx512;
 pub enum Backend {
     /// Plain Rust, for any CPU.
     Portable,
+    /// x86-64 with AVX2.
+    Avx2,
     /// x86-64 with AVX-512 F, BW, DQ, VL, VBMI and IFMA.
     Avx512Ifma,
 }
@@ -29,6 +33,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Portable => "portable",
+            Self::Avx2 => "avx2",
             Self::Avx512Ifma => "avx512ifma",
         })
     }
@@ -40,22 +45,43 @@ impl Backend {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512Ifma => Avx512::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Ifma => false,
+            Self::Avx2 | Self::Avx512Ifma => false,
         }
     }
 }
 
-/// The best backend for this CPU; detected once.
+/// The environment variable that forces a backend by its name, for tests and benches only.
+const FORCED: &str = "TYTO_BACKEND";
+
+/// The backend in use: the best one for this CPU, detected once, or the one that the environment variable
+/// `TYTO_BACKEND` names. That variable is for tests and benches; it leaves the number-theoretic transform alone, whose
+/// crate picks its own code.
+///
+/// # Panics
+///
+/// If `TYTO_BACKEND` names no backend, or one that this CPU cannot run.
 pub fn detect() -> Backend {
-    static BEST: OnceLock<Backend> = OnceLock::new();
-    *BEST.get_or_init(|| *supported().last().expect("the portable backend runs everywhere"))
+    static IN_USE: OnceLock<Backend> = OnceLock::new();
+    *IN_USE.get_or_init(|| {
+        let supported = supported();
+        let Some(forced) = std::env::var_os(FORCED) else {
+            return *supported.last().expect("the portable backend runs everywhere");
+        };
+        let named = supported.iter().find(|backend| forced.to_str() == Some(&backend.to_string()));
+        *named.unwrap_or_else(|| {
+            panic!("{FORCED} is \"{}\", but this CPU can run {supported:?}", forced.display())
+        })
+    })
 }
 
 /// The backends that this CPU can run, the best one last.
 pub fn supported() -> Vec<Backend> {
-    [Backend::Portable, Backend::Avx512Ifma].into_iter().filter(|backend| backend.is_supported()).collect()
+    let all = [Backend::Portable, Backend::Avx2, Backend::Avx512Ifma];
+    all.into_iter().filter(|backend| backend.is_supported()).collect()
 }
 
 /// The operations that a backend provides. All operands are below `Q`, and so are all results.
@@ -173,15 +199,19 @@ macro_rules! with_kernel {
                 $body
             }
             #[cfg(target_arch = "x86_64")]
+            $crate::Backend::Avx2 => {
+                let $kernel = $crate::avx2::Avx2::detect()
+                    .expect("the backend avx2 was asked for on a CPU without its instructions");
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
             $crate::Backend::Avx512Ifma => {
                 let $kernel = $crate::avx512::Avx512::detect()
                     .expect("the backend avx512ifma was asked for on a CPU without its instructions");
                 $body
             }
             #[cfg(not(target_arch = "x86_64"))]
-            $crate::Backend::Avx512Ifma => {
-                panic!("the backend avx512ifma was asked for on another architecture")
-            }
+            other => panic!("the backend {other} was asked for on another architecture"),
         }
     };
 }

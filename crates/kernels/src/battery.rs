@@ -306,6 +306,7 @@ macro_rules! battery {
 
 battery! {
     Portable: portable,
+    Avx2: avx2,
     Avx512Ifma: avx512ifma,
 }
 
@@ -315,7 +316,9 @@ fn every_supported_backend_runs() {
     let names: Vec<_> = ran.iter().map(ToString::to_string).collect();
     println!("backends that ran: {}", names.join(", "));
     assert_eq!(ran, supported());
-    assert_eq!(ran.last(), Some(&crate::detect()));
+    let in_use = crate::detect().to_string();
+    let forced = std::env::var("TYTO_BACKEND");
+    assert_eq!(in_use, forced.unwrap_or_else(|_| names[names.len() - 1].clone()));
 
     // A second opinion about the CPU, lest the detection itself be wrong and leave a backend out.
     if let Ok(info) = std::fs::read_to_string("/proc/cpuinfo")
@@ -324,7 +327,35 @@ fn every_supported_backend_runs() {
         let has = |name| flags.split_whitespace().any(|flag| flag == name);
         let needed = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512ifma"];
         assert_eq!(needed.into_iter().all(has), ran.contains(&Backend::Avx512Ifma));
+        assert_eq!(has("avx2"), ran.contains(&Backend::Avx2));
     }
+}
+
+/// This program's tests in a process of their own, with a backend forced. Those that name their backend ran already.
+fn rerun(forced: &str) -> std::process::Output {
+    let program = std::env::current_exe().expect("the tests are a program");
+    let mut tests = std::process::Command::new(program);
+    tests.env("TYTO_BACKEND", forced).args(["--skip", "forced", "--skip", "slab::"]);
+    for module in INSTANTIATED {
+        tests.args(["--skip", &format!("battery::{module}::")]);
+    }
+    tests.output().expect("it runs again")
+}
+
+#[test]
+fn everything_works_with_a_forced_backend() {
+    for backend in supported() {
+        let output = rerun(&backend.to_string());
+        assert!(output.status.success(), "{backend}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn an_unknown_forced_backend_is_refused() {
+    let output = rerun("avx3");
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("TYTO_BACKEND is \"avx3\", but this CPU can run [Portable"), "{text}");
 }
 
 /// The definition of the ring's product, in N^2 steps.

@@ -34,6 +34,8 @@ mod spread;
 mod wiped;
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(test)]
 mod battery;
