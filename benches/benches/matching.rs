@@ -1,86 +1,98 @@
-//! Matching one block, on every backend.
+//! Identification on the server: the transforms, the match kernel of every backend, and whole passes, each beside
+//! the speed at which the same memory can be read.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use tyto_benches::smoke;
+use tyto_engine::match_all;
 use tyto_kernels::{
-    MATCH_BATCH, NttPoly, PackedBlock, PackedQuery, forward, inverse, match_blocks, supported,
+    MATCH_BATCH, MAX_PROBES, N, NttPoly, Poly, Q, detect, forward_into, inverse_into, match_blocks, supported,
 };
-use tyto_scheme::segment::read_polynomials;
-use tyto_scheme::{Layout, ParameterSet, reply};
-use tyto_tenant::block::{BlockChange, Fill, OpenBlock};
-use tyto_tenant::decrypt::BlockView;
-use tyto_tenant::probe::{Identification, whole_query};
-use tyto_tenant::{Gallery, Metric, SubjectId, Template, TenantKey};
+use tyto_measure::gallery::{RandomGallery, huge_page_bytes};
 
-/// One full block, both sides.
-struct World {
-    gallery: Gallery,
-    view: BlockView,
-    packed: PackedBlock,
-    templates: Vec<Template>,
+const DIMENSIONS: [u32; 5] = [64, 128, 256, 512, 1024];
+
+/// Bytes of the gallery: far more than any cache, or next to nothing in smoke mode.
+fn gallery_bytes() -> usize {
+    if smoke() { 1 << 20 } else { 1 << 30 }
 }
 
-fn template(number: usize, dimension: usize) -> Template {
-    let value = |i: usize| if i.is_multiple_of(4) { ((number * 31 + i * 17) % 5) as i32 - 2 } else { 0 };
-    Template::from_integers(&(0..dimension).map(value).collect::<Vec<_>>()).expect("within the range")
+/// Rounds of a rate that is printed.
+fn rounds() -> usize {
+    if smoke() { 1 } else { 11 }
 }
 
-fn world(dimension: u32) -> World {
-    let layout = Layout::identification(ParameterSet::Exact41, dimension).expect("a safe layout");
-    let key = TenantKey::generate().expect("OS randomness");
-    let (gallery, _) = Gallery::create(&key, "bench", layout, Metric::Cosine).expect("a gallery");
-    let (mut open, provisioned) = OpenBlock::provision(&gallery).expect("OS randomness");
-    let templates: Vec<_> = (0..layout.slots()).map(|i| template(i, layout.dimension())).collect();
-    let subject = SubjectId::new("subject").expect("a short id");
-    let fill = |t: &Template| open.fill(&gallery, subject.clone(), t).expect("a free slot");
-    let fills: Vec<Fill> = templates.iter().map(fill).collect();
-    let change = BlockChange::new(&gallery, &provisioned.record, &fills, &[]).expect("fresh slots");
-    let mut polynomials =
-        read_polynomials("block", &provisioned.polynomials, layout.chunks()).expect("its own form");
-    fills.iter().for_each(|fill| fill.delta().add_to_block(&layout, fill.slot(), &mut polynomials));
-    let mut packed = PackedBlock::new(layout.chunks());
-    polynomials.iter().enumerate().for_each(|(c, poly)| packed.set(c, &forward(poly)));
-    let view = BlockView::new(&gallery, change.record);
-    World { gallery, view, packed, templates }
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn transforms(criterion: &mut Criterion) {
+    let mut p = Poly::zero();
+    p.as_mut_slice().iter_mut().zip(1_u64..).for_each(|(x, i)| *x = i.pow(3) * 65_537 % Q);
+    let (mut values, mut back) = (NttPoly::zero(), Poly::zero());
+    forward_into(&p, &mut values);
+    inverse_into(&values, &mut back);
+    assert!(back == p, "there and back");
+    let mut group = criterion.benchmark_group("ntt");
+    group.throughput(Throughput::Elements(N as u64));
+    group.bench_function("forward", |bench| bench.iter(|| forward_into(black_box(&p), &mut values)));
+    group.bench_function("inverse", |bench| bench.iter(|| inverse_into(black_box(&values), &mut back)));
+    group.finish();
 }
 
 fn identification(criterion: &mut Criterion) {
-    for dimension in [128, 512] {
-        let world = world(dimension);
-        let layout = *world.gallery.layout();
-        let x = template(7, layout.dimension());
-        let (query, pending) = whole_query::<Identification>(&world.gallery, &x, ()).expect("a query");
-        pending.check_echo(None).expect("a whole query has no echo");
-        let polynomials = read_polynomials("query", &query, layout.chunks()).expect("its own form");
-        let mut packed = PackedQuery::new(layout.chunks());
-        polynomials.iter().enumerate().for_each(|(c, poly)| packed.set(c, &forward(poly)));
-        let blocks = [&world.packed; MATCH_BATCH];
-        let mut out: Vec<_> = (0..MATCH_BATCH).map(|_| NttPoly::zero()).collect();
-        let block = world.view.record().block();
-        let version = world.view.record().version();
-
+    for dimension in DIMENSIONS {
+        let gallery = RandomGallery::new(dimension, gallery_bytes());
+        let blocks = gallery.blocks();
+        println!(
+            "d={dimension}: {:.0} MiB of blocks, {:.0} MiB of the process in huge pages",
+            mebibytes(gallery.bytes()),
+            huge_page_bytes().map_or(f64::NAN, mebibytes)
+        );
         let mut group = criterion.benchmark_group(format!("d={dimension}"));
-        group.throughput(Throughput::Elements((MATCH_BATCH * layout.slots()) as u64));
-        let mut answers = Vec::new();
-        for backend in supported() {
-            match_blocks(backend, &blocks, &[&packed], &mut out);
-            answers.push(reply::pack(&layout, &reply::compress(&layout, &inverse(&out[0]))));
-            group.bench_function(format!("match/{backend}"), |bench| {
-                bench.iter(|| match_blocks(backend, black_box(&blocks), black_box(&[&packed]), &mut out));
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
+        group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(2));
+        for probes in [1, MAX_PROBES] {
+            let queries = gallery.queries(probes);
+            let mut out = vec![NttPoly::zero(); MATCH_BATCH * probes];
+            group.throughput(Throughput::Elements((gallery.templates() * probes) as u64));
+            for backend in supported() {
+                gallery.check(backend, probes);
+                println!("{}", gallery.kernel_rate(backend, probes, rounds()));
+                group.bench_function(format!("match/{backend}/probes={probes}"), |bench| {
+                    bench.iter(|| {
+                        for batch in blocks.chunks(MATCH_BATCH) {
+                            match_blocks(backend, batch, &queries, &mut out[..batch.len() * probes]);
+                        }
+                    });
+                });
+            }
+            println!("{}", gallery.pass_rate(probes, NonZeroUsize::MIN, rounds()));
+            group.bench_function(format!("pass/{}/probes={probes}", detect()), |bench| {
+                bench.iter(|| {
+                    match_all(gallery.snapshot(), &queries, NonZeroUsize::MIN, |batch| {
+                        black_box(batch);
+                        ControlFlow::Continue(())
+                    })
+                });
             });
         }
-        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "every backend gives the same answer");
-        let claim = || world.view.claim_block(&layout, block, version, &answers[0]).expect("this version");
-        let scores = pending.decrypt(&world.gallery, claim()).expect("an honest answer");
-        let exact =
-            |&(slot, score): &(u16, i32)| score == x.inner_product(&world.templates[usize::from(slot)]);
-        assert!(
-            scores.len() == layout.slots() && scores.iter().all(exact),
-            "the scores are those of the plaintext"
-        );
         group.finish();
     }
 }
 
-criterion_group!(benches, identification);
+/// From cache, where the threads do not share the memory's speed.
+fn threads(_: &mut Criterion) {
+    let gallery = RandomGallery::new(128, if smoke() { 1 << 20 } else { 16 << 20 });
+    gallery.check(detect(), 1);
+    let two = NonZeroUsize::new(2).expect("not 0");
+    let speedup = gallery.speedup(two, if smoke() { 1 } else { 201 });
+    println!("d=128 {} two threads from cache: {speedup:.2} times one", detect());
+}
+
+criterion_group!(benches, transforms, identification, threads);
 criterion_main!(benches);

@@ -23,6 +23,8 @@ pub use slots::SlotSet;
 pub use snapshot::{Located, Snapshot, StateDigests};
 pub use verification::{Comparison, Verification};
 
+/// Which kernels compute.
+pub use tyto_kernels::{Backend, detect};
 /// The packed form of a query, as the kernels read it, the blocks that one batch of replies has at most, and the
 /// queries that one pass serves at most.
 pub use tyto_kernels::{MATCH_BATCH, MAX_PROBES, PackedQuery};

@@ -89,7 +89,8 @@ impl Server {
             .with_nodelay(Some(true))
             .map(move |stream| stream.map(|stream| Connection::new(stream, is_cut.clone())));
         let transport = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until));
-        tracing::info!(address = %local_addr, galleries = app.galleries.len(), "serving");
+        let backend = tyto_engine::detect();
+        tracing::info!(address = %local_addr, galleries = app.galleries.len(), %backend, "serving");
         Ok(RunningServer { local_addr, admin_addr, trusted_keys, app, health, stop, cut, transport, helpers })
     }
 }
