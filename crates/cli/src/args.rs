@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{attest, enrol, evaluate, gallery, identify, keyring, verify};
+use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, verify};
 use crate::{Error, exit, passphrase};
 
 /// Where `tytod` listens if nothing else is said.
@@ -97,6 +97,8 @@ pub enum Command {
     Identify(identify::Args),
     /// Measure error rates on labelled embeddings, encrypted beside plaintext.
     Evaluate(evaluate::Args),
+    /// Measure how fast Tyto is on this machine.
+    Bench(bench::Args),
     /// Attestations, offline.
     #[command(subcommand)]
     Attest(attest::Command),
@@ -154,6 +156,8 @@ mod tests {
             "tyto identify staff --embeddings p.npy --all-rows --candidates 5 --threshold 0.3 --json",
             "tyto evaluate --embeddings a.npy --labels a.csv --pairs p.csv --json - --plots out --limit-probes 9",
             "tyto evaluate --synthetic 100",
+            "tyto bench",
+            "tyto bench --seconds 30 --gallery-bytes 512M --json b.json --html b.html --tytod /usr/bin/tytod",
             "tyto attest verify a.tyto --trusted-keys k --json",
             "tyto attest inspect a.tyto",
         ] {
@@ -179,6 +183,9 @@ mod tests {
             "tyto identify staff --embeddings p.npy --row 0 --candidates 0",
             "tyto evaluate",
             "tyto evaluate --synthetic 100 --embeddings a.npy --labels b",
+            "tyto bench --gallery-bytes lots",
+            "tyto bench --seconds 0",
+            "tyto bench --quick --seconds 9",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

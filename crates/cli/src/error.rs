@@ -337,6 +337,26 @@ pub enum Error {
     #[error("the temporary gallery was changed by somebody else")]
     TrialGallery,
 
+    /// Nothing could be measured.
+    #[error(transparent)]
+    Measure(#[from] tyto_measure::Error),
+
+    /// The server that was to be measured did not start.
+    #[error("{} does not serve{}", .path.display(), .said.as_ref().map_or(String::new(), |said| format!(": {said}")))]
+    Tytod {
+        /// The binary.
+        path: PathBuf,
+        /// The last that it said.
+        said: Option<String>,
+        /// Why it did not even run.
+        #[source]
+        source: Option<io::Error>,
+    },
+
+    /// The server's health could not be asked for.
+    #[error("the server does not say how it is: {}", .0.code())]
+    Health(Box<tonic::Status>),
+
     /// The command was interrupted.
     #[error("interrupted")]
     Interrupted,

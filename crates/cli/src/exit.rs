@@ -11,7 +11,7 @@ use crate::Error;
 pub enum Exit {
     /// Done; for verification a match, for identification a candidate for every probe.
     Success = 0,
-    /// The answer is no: below the threshold, no candidate, or scores of an evaluation that differ.
+    /// The answer is no: below the threshold, no candidate, or scores of an evaluation or a measurement that differ.
     No = 1,
     /// Wrong usage, or input that cannot be used; nothing was changed.
     BadInput = 2,
@@ -33,7 +33,7 @@ pub enum Exit {
 pub const HELP: &str = "\
 Exit codes:
   0    done; verify: match; identify: every probe has a candidate
-  1    the answer is no: below the threshold, no candidate, evaluation found differing scores
+  1    the answer is no: below the threshold, no candidate, evaluate or bench found a wrong score
   2    wrong usage or input that cannot be used; nothing was changed
   3    an answer or attestation failed its check and was refused: dishonest or broken server
   4    the server could not be reached, did not answer in time, or did not do what it was asked
@@ -67,7 +67,10 @@ impl Exit {
             | Error::ReadPassphrase(_) => Self::Keyring,
             Error::TrialGallery => Self::Conflict,
             Error::Write { .. } | Error::Task => Self::Local,
-            Error::Interrupted => Self::Interrupted,
+            Error::Interrupted | Error::Measure(tyto_measure::Error::Interrupted) => Self::Interrupted,
+            Error::Measure(tyto_measure::Error::WrongResult { .. }) => Self::No,
+            Error::Measure(tyto_measure::Error::Tenant(error)) => of_tenant(error),
+            Error::Tytod { .. } | Error::Health(_) => Self::Unavailable,
             // What remains was wrong on the command line or in a file that it names.
             _ => Self::BadInput,
         }

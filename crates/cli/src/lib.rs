@@ -12,6 +12,7 @@ pub mod input;
 pub mod output;
 pub mod passphrase;
 pub mod progress;
+mod svg;
 pub mod trial;
 
 use std::ffi::OsString;

@@ -100,6 +100,11 @@ impl Table {
         Self { rows: vec![heading.map(str::to_owned).to_vec()] }
     }
 
+    /// A table of rows that are there already, the heading first.
+    pub fn from_rows(rows: Vec<Vec<String>>) -> Self {
+        Self { rows }
+    }
+
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(Vec::from(cells));

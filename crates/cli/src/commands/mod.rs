@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod attest;
+pub mod bench;
 pub mod enrol;
 pub mod evaluate;
 pub mod gallery;
@@ -26,6 +27,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
         Command::Attest(command) => attest::run(command, global),
+        Command::Bench(args) => bench::run(args).await,
         Command::Evaluate(args) => evaluate::run(args, global).await,
         Command::Gallery(command) => {
             let client = connection::connect(global).await?;

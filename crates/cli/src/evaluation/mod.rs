@@ -24,7 +24,6 @@ mod pairs;
 mod plots;
 mod rate;
 mod report;
-mod svg;
 mod tally;
 mod verification;
 

@@ -1,8 +1,8 @@
 //! DET and CMC plots, encrypted over float, as self-contained SVG.
 
 use super::report::grouped;
-use super::svg::{Anchor, Canvas, Stroke};
 use super::{IdentificationRates, OperatingPoint, Report};
+use crate::svg::{Anchor, Canvas, Stroke};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;

@@ -4,23 +4,31 @@ use std::fmt::{Display, Write as _};
 
 /// Where text is anchored.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
 }
 
+/// How a point is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marker {
+    None,
+    Disc,
+    Square,
+}
+
 /// How a line is drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Stroke {
-    pub(super) colour: &'static str,
-    pub(super) width: f64,
+pub(crate) struct Stroke {
+    pub(crate) colour: &'static str,
+    pub(crate) width: f64,
     /// SVG's `stroke-dasharray`; empty for a solid line.
-    pub(super) dashes: &'static str,
+    pub(crate) dashes: &'static str,
 }
 
 impl Stroke {
-    pub(super) const fn solid(colour: &'static str, width: f64) -> Self {
+    pub(crate) const fn solid(colour: &'static str, width: f64) -> Self {
         Self { colour, width, dashes: "" }
     }
 
@@ -35,31 +43,38 @@ impl Stroke {
 }
 
 /// A picture under construction; coordinates are pixels from the top left.
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     body: String,
     width: f64,
     height: f64,
 }
 
 impl Canvas {
-    pub(super) fn new(width: f64, height: f64, title: &str) -> Self {
+    pub(crate) fn new(width: f64, height: f64, title: &str) -> Self {
         let mut canvas = Self { body: String::new(), width, height };
         canvas.push(format_args!("<title>{}</title>", escape(title)));
         canvas.rectangle(0.0, 0.0, width, height, "#ffffff");
         canvas
     }
 
-    pub(super) fn rectangle(&mut self, x: f64, y: f64, width: f64, height: f64, fill: &str) {
+    /// For use within a page, whose colours shine through.
+    pub(crate) fn within_page(width: f64, height: f64, title: &str) -> Self {
+        let mut canvas = Self { body: String::new(), width, height };
+        canvas.push(format_args!("<title>{}</title>", escape(title)));
+        canvas
+    }
+
+    pub(crate) fn rectangle(&mut self, x: f64, y: f64, width: f64, height: f64, fill: &str) {
         self.push(format_args!(
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{fill}\"/>"
         ));
     }
 
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
         self.polyline(&[from, to], stroke);
     }
 
-    pub(super) fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke) {
         let mut path = String::new();
         for (x, y) in points {
             let _ = write!(path, "{x:.1},{y:.1} ");
@@ -67,23 +82,41 @@ impl Canvas {
         self.push(format_args!("<polyline points=\"{}\" {}/>", path.trim_end(), stroke.attributes()));
     }
 
-    pub(super) fn circle(&mut self, centre: (f64, f64), radius: f64, fill: &str, stroke: &str) {
+    pub(crate) fn circle(&mut self, centre: (f64, f64), radius: f64, fill: &str, stroke: &str) {
         let (x, y) = centre;
         self.push(format_args!(
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"1.5\"/>"
         ));
     }
 
-    pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, size: u32, text: &str) {
+    /// A marker that says what it stands for when it is pointed at.
+    pub(crate) fn marker(&mut self, marker: Marker, (x, y): (f64, f64), colour: &str, says: &str) {
+        const SIZE: f64 = 4.0;
+        let shape = match marker {
+            Marker::None => return,
+            Marker::Disc => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{SIZE}\" fill=\"{colour}\""),
+            Marker::Square => format!(
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width}\" height=\"{width}\" fill=\"var(--card)\" \
+                 stroke=\"{colour}\" stroke-width=\"2\"",
+                x - SIZE,
+                y - SIZE,
+                width = 2.0 * SIZE
+            ),
+        };
+        let element = if shape.starts_with("<circle") { "circle" } else { "rect" };
+        self.push(format_args!("{shape}><title>{}</title></{element}>", escape(says)));
+    }
+
+    pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, size: u32, text: &str) {
         self.styled_text(at, anchor, size, "", text);
     }
 
-    pub(super) fn bold_text(&mut self, at: (f64, f64), anchor: Anchor, size: u32, text: &str) {
+    pub(crate) fn bold_text(&mut self, at: (f64, f64), anchor: Anchor, size: u32, text: &str) {
         self.styled_text(at, anchor, size, " font-weight=\"bold\"", text);
     }
 
     /// Text that reads upwards.
-    pub(super) fn upward_text(&mut self, at: (f64, f64), size: u32, text: &str) {
+    pub(crate) fn upward_text(&mut self, at: (f64, f64), size: u32, text: &str) {
         let turn = format!(" transform=\"rotate(-90 {:.1} {:.1})\"", at.0, at.1);
         self.styled_text(at, Anchor::Middle, size, &turn, text);
     }
@@ -100,12 +133,18 @@ impl Canvas {
         ));
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let Self { body, width, height } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" fill=\"#222222\">\n{body}</svg>\n"
         )
+    }
+
+    /// The picture as a part of a page: as wide as there is room, in the page's font and colour of text.
+    pub(crate) fn finish_within_page(self) -> String {
+        let Self { body, width, height } = self;
+        format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" fill=\"currentColor\">\n{body}</svg>\n")
     }
 
     fn push(&mut self, element: impl Display) {
@@ -114,7 +153,7 @@ impl Canvas {
 }
 
 /// `text` as XML character data or attribute value. Characters that XML 1.0 does not allow become U+FFFD.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, character| {
         match character {
             '&' => escaped.push_str("&amp;"),

@@ -1,0 +1,148 @@
+//! The server's side: the kernels, and the engine's two ways of matching.
+
+use std::sync::Arc;
+
+use tyto_engine::{Block, BlockState, Scratch, prepare_query};
+use tyto_kernels::{
+    Backend, MATCH_BATCH, N, NttPoly, PACKED_POLY_BYTES, PackedBlock, PackedQuery, Poly, Q, forward, inverse,
+    match_blocks, pack, supported,
+};
+use tyto_scheme::{BlockId, Layout, ParameterSet, reply};
+
+use crate::counted::path;
+
+/// Coordinates of a template.
+pub(crate) const DIMENSION: u32 = 128;
+
+/// Numbers that are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn poly(&mut self) -> Poly {
+        let mut poly = Poly::zero();
+        poly.as_mut_slice().fill_with(|| {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.0 >> 20) % Q
+        });
+        poly
+    }
+
+    fn polys(&mut self, count: usize) -> Vec<Poly> {
+        (0..count).map(|_| self.poly()).collect()
+    }
+}
+
+/// Counts all paths of this file.
+pub(crate) fn paths() {
+    let mut numbers = Numbers(1);
+    transforms(&mut numbers);
+    packing(&mut numbers);
+    identification(&mut numbers);
+    verification(&mut numbers);
+}
+
+fn transforms(numbers: &mut Numbers) {
+    let poly = numbers.poly();
+    let transformed = forward(&poly);
+    path(
+        "ntt/forward",
+        || (),
+        |()| forward(&poly),
+        |out| assert!(inverse(out).as_slice() == poly.as_slice()),
+    );
+    path("ntt/inverse", || (), |()| inverse(&transformed), |out| assert!(out.as_slice() == poly.as_slice()));
+    let layout = Layout::identification(ParameterSet::Exact41, DIMENSION).expect("a safe layout");
+    path(
+        "reply/round and pack",
+        || (),
+        |()| reply::pack(&layout, &reply::compress(&layout, &poly)),
+        |out| assert_eq!(out.len(), N * usize::from(layout.reply_bits()) / 8),
+    );
+}
+
+fn packing(numbers: &mut Numbers) {
+    let poly = numbers.poly();
+    let mut packed = vec![0; PACKED_POLY_BYTES];
+    pack::pack(poly.as_slice(), &mut packed);
+    path(
+        "polynomial/pack",
+        || vec![0; PACKED_POLY_BYTES],
+        |mut out| {
+            pack::pack(poly.as_slice(), &mut out);
+            out
+        },
+        |out| assert!(*out == packed),
+    );
+    path(
+        "polynomial/unpack",
+        Poly::zero,
+        |mut out| {
+            pack::unpack(&packed, &mut out).expect("a packed polynomial");
+            out
+        },
+        |out| assert!(out.as_slice() == poly.as_slice()),
+    );
+}
+
+fn identification(numbers: &mut Numbers) {
+    let (content, probe) = (numbers.polys(DIMENSION as usize), numbers.polys(DIMENSION as usize));
+    let mut block = PackedBlock::new(DIMENSION as usize);
+    content.iter().enumerate().for_each(|(c, poly)| block.set(c, &forward(poly)));
+    let blocks = [&block; MATCH_BATCH];
+    let query = prepare_query(&probe);
+    let expected = content.iter().zip(&probe).fold(NttPoly::zero(), |mut sum, (b, q)| {
+        sum.mul_add_assign(&forward(b), &forward(q));
+        sum
+    });
+    let expected = inverse(&expected);
+    for backend in supported().into_iter().filter(|backend| !is_unknown_to_callgrind(*backend)) {
+        path(
+            &format!("match/{backend}"),
+            || vec![NttPoly::zero(); MATCH_BATCH],
+            |mut out| {
+                match_blocks(backend, &blocks, &[&query], &mut out);
+                out
+            },
+            |out| assert!(out.iter().all(|out| inverse(out).as_slice() == expected.as_slice())),
+        );
+    }
+    path(
+        "query/prepare",
+        || (),
+        |()| prepare_query(&probe),
+        |out: &PackedQuery| assert_eq!(out.polynomials(), DIMENSION as usize),
+    );
+}
+
+/// Whether the list of paths would depend on the machine: valgrind knows AVX2 at most.
+fn is_unknown_to_callgrind(backend: Backend) -> bool {
+    backend == Backend::Avx512Ifma
+}
+
+fn verification(numbers: &mut Numbers) {
+    let layout = Layout::verification(ParameterSet::Exact41, DIMENSION).expect("a safe layout");
+    let state = BlockState {
+        id: BlockId([1; 16]),
+        version: 1,
+        changed_at: 1,
+        record: Arc::new([1; 40]),
+        record_digest: [1; 32],
+        entries: 0,
+    };
+    let content = numbers.polys(layout.chunks());
+    let block = Arc::new(Block::from_polynomials(&layout, state, content.clone(), &[], &[]));
+    let probes = [numbers.polys(layout.chunks()), numbers.polys(layout.chunks())];
+    let queries: Vec<_> = probes.iter().map(|probe| prepare_query(probe)).collect();
+    let expected = probes.iter().map(|probe| {
+        let mut product = forward(&content[0]);
+        product.mul_assign(&forward(&probe[0]));
+        reply::compress(&layout, &inverse(&product))[5]
+    });
+    let expected: Vec<_> = expected.collect();
+    path(
+        "verification/both queries",
+        Scratch::new,
+        |mut scratch| scratch.match_slots(&layout, &block, &queries, &[5]),
+        |out| assert_eq!(out.concat(), expected),
+    );
+}
