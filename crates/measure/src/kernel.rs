@@ -194,5 +194,8 @@ fn size_point(gallery: &RandomGallery, blocks: &[&PackedBlock], budget: Duration
 
 /// 1, 2, 4 and so on, and all.
 fn block_counts(all: usize) -> Vec<usize> {
-    std::iter::successors(Some(1), |count| Some(2 * count)).take_while(|&count| count < all).chain([all]).collect()
+    std::iter::successors(Some(1), |count| Some(2 * count))
+        .take_while(|&count| count < all)
+        .chain([all])
+        .collect()
 }
