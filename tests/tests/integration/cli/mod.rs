@@ -2,6 +2,7 @@
 
 mod attestations;
 mod bad_input;
+mod bench;
 mod evaluate;
 mod galleries;
 mod keyring;

@@ -122,8 +122,8 @@ async fn measure(args: &Args, options: Options, machine: Machine) -> Result<Repo
 }
 
 async fn measure_served(path: &Path, options: &Options) -> Result<EndToEnd, Error> {
-    eprintln!("measuring: end to end, with {}", path.display());
     let server = Tytod::start(path).await?;
+    eprintln!("measuring: end to end, with {}", path.display());
     let measured = end_to_end::measure(&server.endpoint, options).await;
     server.stop().await;
     measured

@@ -203,7 +203,19 @@ fn roofline(report: &Report) -> Option<Chart> {
     if points.is_empty() {
         return None;
     }
+    let several = report.sizes.points.iter().map(|point| point.probes_bytes_per_s).fold(0.0, f64::max);
+    let most = several * (report.sizes.probes * report.sizes.dimension) as f64
+        / report.sizes.bytes_per_template
+        / GIGA;
     let roofs = [
+        limit(
+            &format!(
+                "most multiply-adds seen ({}, {} dimensions)",
+                report.machine.backend, report.sizes.dimension
+            ),
+            DASHED,
+            vec![(low, most), (high, most)],
+        ),
         limit(&format!("plain sum from memory, {:.1} GB/s", read / GIGA), "", roof(read)),
         limit(&format!("plain sum from cache, {:.1} GB/s", cached / GIGA), DOTTED, roof(cached)),
     ];
@@ -211,8 +223,8 @@ fn roofline(report: &Report) -> Option<Chart> {
     Some(Chart {
         title: "Roofline",
         caption: format!(
-            "{ROOFLINE_DIMENSION} dimensions, one thread, from memory. Left of where the lines would flatten, memory is \
-             the limit; several probes in one pass use each byte as often."
+            "{ROOFLINE_DIMENSION} dimensions, one thread, from memory. Under the rising line memory is the limit, under \
+             the level one arithmetic; several probes in one pass use each byte several times."
         ),
         x,
         y: Axis::decades("thousand million multiply-adds/s (logarithmic)", &values(&points, |point| point.1)),
