@@ -90,7 +90,7 @@ fn sizes(report: &Report) -> Chart {
             sizes.dimension
         ),
         x: Axis::doublings("gallery in memory (logarithmic)", &values(&all, |point| point.0), binary_bytes),
-        y: Axis::from_zero("million comparisons/s", &values(&all, |point| point.1)),
+        y: Axis::decades("million comparisons/s (logarithmic)", &values(&all, |point| point.1)),
         series: all,
         marks: marks.collect(),
     }
