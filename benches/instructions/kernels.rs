@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tyto_engine::{Block, BlockState, Gallery, Located, Verification, prepare_query};
+use tyto_engine::{Block, BlockState, Gallery, Located, Verification, prepare_query, read_queries};
 use tyto_kernels::{
-    Backend, MATCH_BATCH, N, NttPoly, PACKED_POLY_BYTES, PackedBlock, PackedQuery, Poly, Q, forward, inverse,
+    Backend, MATCH_BATCH, MAX_PROBES, N, NttPoly, PACKED_POLY_BYTES, PackedBlock, Poly, Q, forward, inverse,
     match_blocks, pack, supported,
 };
+use tyto_scheme::query::Kind;
 use tyto_scheme::segment::write_polynomials;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Layout, ParameterSet, reply};
 
@@ -97,21 +98,28 @@ fn identification(numbers: &mut Numbers) {
     });
     let expected = inverse(&expected);
     for backend in supported().into_iter().filter(|backend| !is_unknown_to_callgrind(*backend)) {
-        path(
-            &format!("match/{backend}"),
-            || vec![NttPoly::zero(); MATCH_BATCH],
-            |mut out| {
-                match_blocks(backend, &blocks, &[&query], &mut out);
-                out
-            },
-            |out| assert!(out.iter().all(|out| inverse(out).as_slice() == expected.as_slice())),
-        );
+        for probes in [1, MAX_PROBES] {
+            let name = format!("match/{backend}, probes in one pass: {probes}");
+            let queries = vec![&query; probes];
+            path(
+                &name,
+                || vec![NttPoly::zero(); MATCH_BATCH * probes],
+                |mut out| {
+                    match_blocks(backend, &blocks, &queries, &mut out);
+                    out
+                },
+                |out| assert!(out.iter().all(|out| inverse(out).as_slice() == expected.as_slice())),
+            );
+        }
     }
+    let layout = Layout::identification(ParameterSet::Exact41, DIMENSION).expect("a safe layout");
+    let mut sent = Vec::new();
+    write_polynomials(&probe, &mut sent);
     path(
-        "query/prepare",
+        "query/read",
         || (),
-        |()| prepare_query(&probe),
-        |out: &PackedQuery| assert_eq!(out.polynomials(), DIMENSION as usize),
+        |()| read_queries(&layout, Kind::Identify, &sent).expect("our own form"),
+        |out| assert!(out.len() == 1 && inverse(&out[0].get(5)).as_slice() == probe[5].as_slice()),
     );
 }
 

@@ -1,7 +1,11 @@
 //! The tenant's side: provisioning, enrolment, tickets, decryption, records.
 
-use tyto_engine::{Block, BlockState, prepare_query};
-use tyto_kernels::{NttPoly, Poly, detect, inverse, match_blocks};
+use std::num::NonZeroUsize;
+
+use tyto_engine::{Block, BlockState, read_queries};
+use tyto_kernels::{NttPoly, detect, inverse, match_blocks};
+use tyto_scheme::query::Kind;
+use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{Layout, ParameterSet, reply};
 use tyto_tenant::block::{BlockChange, Fill, OpenBlock};
 use tyto_tenant::decrypt::BlockView;
@@ -17,13 +21,14 @@ pub(crate) fn paths() {
     let layout = Layout::identification(ParameterSet::Exact41, DIMENSION).expect("a safe layout");
     let key = TenantKey::generate().expect("OS randomness");
     let (gallery, _) = Gallery::create(&key, "counted", layout, Metric::Cosine).expect("a gallery");
+    let gallery = gallery.with_threads(NonZeroUsize::MIN);
     path(
         "tenant/provision a block",
         || (),
         |()| OpenBlock::provision(&gallery).expect("OS randomness"),
         |(open, provisioned)| {
             assert_eq!(usize::from(open.free_slots()), layout.slots());
-            assert_eq!(provisioned.polynomials.len(), layout.chunks());
+            assert_eq!(provisioned.polynomials.len(), layout.polynomials_bytes());
         },
     );
     enrolment(&gallery);
@@ -35,6 +40,7 @@ pub(crate) fn paths() {
     );
     let layout = Layout::verification(ParameterSet::Exact41, DIMENSION).expect("a safe layout");
     let (gallery, _) = Gallery::create(&key, "counted", layout, Metric::Cosine).expect("a gallery");
+    let gallery = gallery.with_threads(NonZeroUsize::MIN);
     path(
         "tenant/ticket for a verification",
         || (),
@@ -70,18 +76,13 @@ fn enrolment(gallery: &Gallery) {
         |()| Record::open(gallery, full.record.block(), 2, &full.sealed_record).expect("our own record"),
         |record| assert_eq!(record.filled_count() as usize, layout.slots()),
     );
-    decryption(gallery, full.record, provisioned.polynomials, &fills, &templates);
+    decryption(gallery, full.record, &provisioned.polynomials, &fills, &templates);
 }
 
 /// One answer to an identification, from the reply's bytes to checked scores.
-fn decryption(
-    gallery: &Gallery,
-    record: Record,
-    mut polynomials: Vec<Poly>,
-    fills: &[Fill],
-    templates: &[Template],
-) {
+fn decryption(gallery: &Gallery, record: Record, packed: &[u8], fills: &[Fill], templates: &[Template]) {
     let layout = gallery.layout();
+    let mut polynomials = read_polynomials("block", packed, layout.chunks()).expect("our own form");
     fills.iter().for_each(|fill| fill.delta().add_to_block(layout, fill.slot(), &mut polynomials));
     let state = BlockState {
         id: record.block(),
@@ -98,7 +99,7 @@ fn decryption(
         let (query, pending) = whole_query::<Identification>(gallery, &x, ()).expect("a query");
         pending.check_echo(None).expect("a whole query has no echo");
         let mut product = NttPoly::zero();
-        let prepared = prepare_query(&query.queries()[0]);
+        let prepared = read_queries(layout, Kind::Identify, &query).expect("our own form").remove(0);
         match_blocks(detect(), &[block.packed()], &[&prepared], std::slice::from_mut(&mut product));
         (pending, reply::pack(layout, &reply::compress(layout, &inverse(&product))))
     };

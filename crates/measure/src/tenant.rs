@@ -1,13 +1,15 @@
-//! The tenant's side: provisioning, records, tickets, queries, decryption.
+//! The tenant's side, on one thread: provisioning, records, tickets, queries, decryption.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use tyto_engine::{Block, BlockState, prepare_query};
+use tyto_engine::{Block, BlockState, read_queries};
 use tyto_kernels::{
     NttPoly, PackedBlock, PackedQuery, Poly, detect, forward_into, inverse_into, match_blocks,
 };
-use tyto_scheme::query::QueryPolynomials;
+use tyto_scheme::query::Kind;
+use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{Layout, ParameterSet, reply};
 use tyto_tenant::block::{BlockChange, Fill, OpenBlock, Provisioned};
 use tyto_tenant::decrypt::{BlockView, Pending};
@@ -15,6 +17,7 @@ use tyto_tenant::probe::{Identification, Ticket, Verification, whole_query};
 use tyto_tenant::record::Record;
 use tyto_tenant::{Gallery, Metric, SubjectId, Template, TenantKey};
 
+use crate::numbers::Numbers;
 use crate::report::TenantCost;
 use crate::timing::{Turns, in_turn_for, repeats};
 use crate::{Control, Error, Options};
@@ -70,8 +73,10 @@ impl World {
         let key = TenantKey::generate()?;
         let layout = Layout::identification(ParameterSet::Exact41, dimension)?;
         let (gallery, _) = Gallery::create(&key, "measured", layout, Metric::Cosine)?;
+        let gallery = gallery.with_threads(NonZeroUsize::MIN);
         let for_verification = Layout::verification(ParameterSet::Exact41, dimension)?;
         let (verification, _) = Gallery::create(&key, "measured", for_verification, Metric::Cosine)?;
+        let verification = verification.with_threads(NonZeroUsize::MIN);
         let templates: Result<Vec<_>, _> =
             (0..layout.slots()).map(|i| template(i, layout.dimension())).collect();
         let templates = templates?;
@@ -98,7 +103,7 @@ impl World {
         let fill = |template| open.fill(&self.gallery, subject.clone(), template);
         let fills = self.templates.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         let change = BlockChange::new(&self.gallery, &provisioned.record, &fills, &[])?;
-        let mut polynomials = provisioned.polynomials;
+        let mut polynomials = read_polynomials("block", &provisioned.polynomials, layout.chunks())?;
         fills.iter().for_each(|fill| fill.delta().add_to_block(layout, fill.slot(), &mut polynomials));
         let state = BlockState {
             id: change.record.block(),
@@ -122,10 +127,11 @@ impl World {
         }
     }
 
-    fn query(&self) -> Result<(QueryPolynomials, Pending<Identification>), Error> {
+    fn query(&self) -> Result<(PackedQuery, Pending<Identification>), Error> {
         let x = template(7, self.gallery.layout().dimension())?;
         let (query, pending) = whole_query::<Identification>(&self.gallery, &x, ())?;
         pending.check_echo(None)?;
+        let query = read_queries(self.gallery.layout(), Kind::Identify, &query)?.remove(0);
         Ok((query, pending))
     }
 
@@ -175,7 +181,8 @@ impl World {
     pub fn cost(&self, budget: Duration, min_rounds: usize) -> Result<TenantCost, Error> {
         let failures = Failures::default();
         let opens = repeats(Duration::from_millis(2), || failures.note(self.open_record()).unwrap_or(()));
-        let (mut poly, mut transformed) = (self.empty.polynomials[0].clone(), NttPoly::zero());
+        let original = Numbers(7).poly();
+        let (mut poly, mut transformed) = (original.clone(), NttPoly::zero());
         let mut transform = || self.transform(&mut poly, &mut transformed);
         let mut provision = || drop(failures.note(OpenBlock::provision(&self.gallery)));
         let mut identification = || drop(failures.note(Ticket::<Identification>::generate(&self.gallery)));
@@ -186,8 +193,7 @@ impl World {
         let (asked, answer, scores) =
             (RefCell::new(None), RefCell::new(Vec::new()), RefCell::new(Vec::new()));
         let mut ask = || {
-            let query = failures.note(self.query());
-            asked.replace(query.map(|(query, pending)| (prepare_query(&query.queries()[0]), pending)));
+            asked.replace(failures.note(self.query()));
         };
         let (mut products, mut r) = (vec![NttPoly::zero(); BLOCKS], Poly::zero());
         let mut serve = || {
@@ -218,7 +224,7 @@ impl World {
             ],
         );
         failures.end()?;
-        if poly.as_slice() != self.empty.polynomials[0].as_slice() {
+        if poly.as_slice() != original.as_slice() {
             return Err(Error::WrongResult { what: "the transform and its inverse" });
         }
         Ok(cost(self.gallery.layout(), &turns, opens))
