@@ -3,15 +3,26 @@
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::tyto::{Done, Home, finish};
 
-/// Runs a copy of the command line, in a folder where a `tytod` lies only if it was put there.
-fn run_copy(home: &Home, line: &str) -> Done {
-    let copy = home.path("tyto");
-    std::fs::copy(env!("CARGO_BIN_EXE_tyto-under-test"), &copy).unwrap();
-    let mut command = Command::new(copy);
-    finish(command.args(line.split(' ')).env_clear().current_dir(home.path("")))
+const TYTO: &str = env!("CARGO_BIN_EXE_tyto-under-test");
+const TYTOD: &str = env!("CARGO_BIN_EXE_tytod-under-test");
+
+/// A folder with some binaries. They are links: a copy that is still open for writing in a process that another test
+/// is starting could not be run.
+fn folder(binaries: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for (name, binary) in binaries {
+        std::fs::hard_link(binary, folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn run_in(folder: &TempDir, line: &str) -> Done {
+    let mut command = Command::new(folder.path().join("tyto"));
+    finish(command.args(line.split(' ')).env_clear().current_dir(folder.path()))
 }
 
 fn number(value: &Value) -> f64 {
@@ -64,13 +75,13 @@ fn check_relations(report: &Value) {
 
 #[test]
 fn a_quick_run_measures_everything_and_writes_json_and_a_page_that_needs_nothing_else() {
-    let home = Home::new("");
-    std::fs::copy(env!("CARGO_BIN_EXE_tytod-under-test"), home.path("tytod")).unwrap();
-    let done = run_copy(&home, "bench --quick --json b.json --html b.html");
+    let folder = folder(&[("tyto", TYTO), ("tytod", TYTOD)]);
+    let done = run_in(&folder, "bench --quick --json b.json --html b.html");
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("Matching from memory") && done.out.contains("verify "), "{done:?}");
 
-    let report: Value = serde_json::from_slice(&std::fs::read(home.path("b.json")).unwrap()).unwrap();
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("b.json")).unwrap()).unwrap();
     assert_eq!((&report["version"], &report["is_quick"]), (&1.into(), &true.into()));
     check_figures(&report, "");
     check_relations(&report);
@@ -82,7 +93,7 @@ fn a_quick_run_measures_everything_and_writes_json_and_a_page_that_needs_nothing
         }
     }
 
-    let page = std::fs::read_to_string(home.path("b.html")).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("b.html")).unwrap();
     for absent in ["http:", "https:", "//", "<script", "<link", "<img", "@import", "url(", "NaN", "inf"] {
         assert!(!page.contains(absent), "the page contains {absent}");
     }
@@ -104,8 +115,7 @@ fn a_quick_run_measures_everything_and_writes_json_and_a_page_that_needs_nothing
 
 #[test]
 fn without_a_server_the_rest_is_measured_and_the_report_says_why() {
-    let home = Home::new("");
-    let done = run_copy(&home, "bench --quick --json -").json(0);
+    let done = run_in(&folder(&[("tyto", TYTO)]), "bench --quick --json -").json(0);
     assert!(done["end_to_end"].is_null());
     let reason = done["end_to_end_skipped"].as_str().unwrap();
     assert!(reason.contains("there is no ") && reason.contains("--tytod PATH"), "{reason}");
@@ -118,8 +128,7 @@ fn a_server_that_does_not_serve_is_an_error() {
     home.run("bench --quick --tytod nowhere").refused(4, "nowhere does not serve");
     home.run("bench --quick --tytod /bin/true").refused(4, "/bin/true does not serve");
     // It writes to its standard error, which is repeated.
-    let tyto = env!("CARGO_BIN_EXE_tyto-under-test");
-    home.run(&format!("bench --quick --tytod {tyto}")).refused(4, "does not serve: ");
+    home.run(&format!("bench --quick --tytod {TYTO}")).refused(4, "does not serve: ");
 }
 
 #[test]
