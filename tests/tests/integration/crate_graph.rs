@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Workspace members that are no part of the product: they may use every crate, and none may use them.
-const SCAFFOLDING: [&str; 2] = ["tyto-tests", "tyto-benches"];
+const SCAFFOLDING: [&str; 3] = ["tyto-tests", "tyto-benches", "tyto-peers"];
 
 /// The crates that do no I/O.
 const PURE: [&str; 6] =
