@@ -30,18 +30,18 @@ class Scale:
     """The fastest encrypted peers."""
     more: int = 1 << 13
     """Slower ones."""
-    few: int = 1 << 11
+    few: int = 1 << 9
     """Those that take a ciphertext and milliseconds per template."""
-    rounds_large: int = 12
-    rounds_many: int = 12
-    rounds_more: int = 5
-    rounds_few: int = 2
+    rounds: int = 15
+    """Most rounds of each group."""
+    seconds: float = 100
+    """After which a group's rounds end."""
 
     def sizes(self) -> list[int]:
         return [self.large, self.many, self.more, self.few]
 
 
-SMOKE = Scale(1 << 14, 1 << 13, 1 << 12, 8, 2, 2, 1, 1)
+SMOKE = Scale(1 << 14, 1 << 13, 1 << 12, 8, 2, 1)
 
 
 def say(text: str) -> None:
@@ -105,22 +105,18 @@ def measure(scale: Scale, core: int) -> dict[str, Any]:
     while passes or beside:
         large += passes[:1] + beside[:1]
         del passes[:1], beside[:1]
-    groups = [(scale.large, scale.rounds_large, large)]
-    for size, rounds in (
-        (scale.many, scale.rounds_many),
-        (scale.more, scale.rounds_more),
-        (scale.few, scale.rounds_few),
-    ):
-        groups.append((size, rounds, [ours("engine", 1, size), *theirs(size)]))
+    groups = [(scale.large, large)]
+    for size in (scale.many, scale.more, scale.few):
+        groups.append((size, [ours("engine", 1, size), *theirs(size)]))
     measured = []
-    for size, rounds, contestants in groups:
-        say(f"{rounds} rounds of {len(contestants)} contestants, {size} templates")
-        take([each for each in contestants if each.worker is tyto], 1)
+    for size, contestants in groups:
+        say(f"{len(contestants)} contestants in turn, {size} templates")
+        take([each for each in contestants if each.worker is tyto], rounds=1, seconds=0)
         measured.append(
             {
                 "templates": size,
                 "comparisons": {each.id: each.comparisons for each in contestants},
-                "rounds": take(contestants, rounds),
+                "rounds": take(contestants, scale.rounds, scale.seconds),
             }
         )
     for worker in workers.values():

@@ -58,7 +58,7 @@ def matrix_product(templates: np.ndarray, probe: np.ndarray) -> worker.Job:
     answers = sum(len(query.matmul(part).serialize()) for part in parts[:1])
     return worker.Job(
         id="ckks-plain-gallery",
-        name="CKKS, encrypted probe x plaintext matrix",
+        name="CKKS, matrix product, gallery in plaintext",
         probes=1,
         templates=len(templates),
         run=lambda: [query.matmul(part) for part in parts],

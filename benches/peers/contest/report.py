@@ -190,14 +190,14 @@ def plot(result: Result) -> str:
         f"{result['machine']['processor']}, {result['date']}; {large[ONE]:,} templates where they fit",
         [
             (
-                "One probe, encrypted gallery",
+                "One probe, encrypted",
                 [bar(ONE, "tyto", "Tyto"), *(bar(id, "encrypted") for id in others)],
             ),
             ("One probe, plaintext", [bar(id, "plain") for id in single]),
             (
                 "Several probes at once",
                 [bar(EIGHT, "tyto", "Tyto, 8 probes, encrypted")]
-                + [bar(id, "plain", f"{name(result, id)}, {result['jobs'][id]['probes']}") for id in several],
+                + [bar(id, "plain", f"{name(result, id)}, {result['jobs'][id]['probes']} probes") for id in several],
             ),
         ],
     )

@@ -4,7 +4,7 @@ import dataclasses
 import html
 import math
 
-WIDTH, NAMES, VALUES = 860, 330, 70
+WIDTH, NAMES, VALUES = 880, 350, 70
 """The picture, its column of names at the left and of values at the right, in pixels."""
 ROW, BAR, HEAD = 24, 14, 34
 
