@@ -125,10 +125,10 @@ def ckks() -> Any:
 
 def jobs(templates: np.ndarray, probe: np.ndarray, more: int, many: int) -> list[worker.Job]:
     return [
-        job("bgv-columns", "BGV, column layout, fewest moduli", bgv_of_one_modulus(), templates[:many], probe, best=True),
-        job("bgv-default", "BGV, column layout, depth 1", bgv(65537, 1), templates[:many], probe, best=False),
-        job("ckks-columns", "CKKS, column layout", ckks(), templates[:more], probe, ckks=True, best=True),
-        job("bfv-columns", "BFV, column layout", bfv(), templates[:more], probe, best=True),
+        job("bgv-columns", "BGV, columns, one modulus", bgv_of_one_modulus(), templates[:many], probe, best=True),
+        job("bgv-default", "BGV, columns, depth 1", bgv(65537, 1), templates[:many], probe, best=False),
+        job("ckks-columns", "CKKS, columns", ckks(), templates[:more], probe, ckks=True, best=True),
+        job("bfv-columns", "BFV, columns", bfv(), templates[:more], probe, best=True),
     ]
 
 

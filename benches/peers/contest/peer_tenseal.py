@@ -92,7 +92,7 @@ def columns(templates: np.ndarray, probe: np.ndarray) -> worker.Job:
 
     return worker.Job(
         id="ckks-columns",
-        name="CKKS, column layout",
+        name="CKKS, columns",
         probes=1,
         templates=len(templates),
         run=lambda: [match(part) for part in gallery],

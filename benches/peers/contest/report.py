@@ -171,7 +171,8 @@ def machine(result: Result) -> str:
         f"OpenFHE {v['openfhe']}. {m['processor']} (family/model/stepping {m['family_model_stepping']}; "
         f"{', '.join(m['vector_features'])}), {m['cores']} cores, {m['memory_gib']} GiB, {virtual}, "
         f"Linux {m['kernel']}, transparent huge pages `{m['transparent_huge_pages']}`, {m['rustc']}. "
-        f"Load average {m['load_before']:.1f} before and {m['load_after']:.1f} after; one thread on core {m['core_used']}."
+        f"Load average {m['load_before']:.1f} before and {m['load_after']:.1f} after; "
+        f"one thread on core {m['core_used']}."
     )
 
 
@@ -217,7 +218,8 @@ def section(result: Result) -> str:
         plaintext(result, ONE, single),
         f"Several probes at once, the same {count} templates:",
         plaintext(result, EIGHT, several),
-        "Encrypted peers, each at a size that takes it milliseconds to seconds, with Tyto at the same size in the same turns:",
+        "Encrypted peers, each at a size that takes it milliseconds to seconds, with Tyto at the same size in the same "
+        "turns:",
         encrypted(result, others),
         "What the parts of Tyto's pass cost, and the memory's own limit:",
         passes(result),

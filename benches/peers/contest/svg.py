@@ -45,7 +45,7 @@ def plot(title: str, axis: str, groups: list[tuple[str, list[Bar]]]) -> str:
         for bar in bars:
             rows.append(
                 f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{html.escape(bar.name)}</text>'
-                f'<rect class="{bar.kind}" x="{left}" y="{y}" width="{x(bar.value) - left:.1f}" height="{BAR}" rx="2"/>'
+                f'<rect class="{bar.kind}" x="{left}" y="{y}" width="{x(bar.value) - left:.1f}" height="{BAR}"/>'
                 f'<text x="{x(bar.value) + 6:.1f}" y="{y + 12}">{html.escape(bar.label)}</text>'
             )
             y += ROW
@@ -67,7 +67,8 @@ def plot(title: str, axis: str, groups: list[tuple[str, list[Bar]]]) -> str:
         f'  <rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>',
         f'  <text class="group" x="16" y="23">{html.escape(title)}</text>',
         *(f"  {line}" for line in grid + rows),
-        f'  <text class="axis" x="{(left + right) / 2:.0f}" y="{y + 32}" text-anchor="middle">{html.escape(axis)}</text>',
+        f'  <text class="axis" x="{(left + right) / 2:.0f}" y="{y + 32}" text-anchor="middle">'
+        f"{html.escape(axis)}</text>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

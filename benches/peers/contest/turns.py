@@ -57,7 +57,10 @@ class Contestant:
 
 
 def take(contestants: list[Contestant], rounds: int, seconds: float) -> list[dict[str, float]]:
-    """Seconds of each contestant in each round, all in turn. Ends early after so many seconds, but not before round 3."""
+    """Seconds of each contestant in each round, all in turn.
+
+    Ends early after so many seconds in all, but not before the third round.
+    """
     started = time.monotonic()
     taken: list[dict[str, float]] = []
     while len(taken) < rounds and (len(taken) < 3 or time.monotonic() - started < seconds):
