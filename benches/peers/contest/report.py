@@ -12,6 +12,9 @@ BEGIN, END = "<!-- peers:begin: written by benches/peers/run -->", "<!-- peers:e
 PEERS = {"faiss": "faiss", "tenseal": "TenSEAL", "openfhe": "OpenFHE"}
 ONE, EIGHT = "tyto/engine-1", "tyto/engine-8"
 
+BUSY = 1.0
+"""Load average from which on a run says so."""
+
 Result = dict[str, Any]
 
 
@@ -166,6 +169,7 @@ def parameters(result: Result) -> str:
 def machine(result: Result) -> str:
     m, v = result["machine"], result["versions"]
     virtual = "a virtual machine" if m["hypervisor"] else "bare metal"
+    busy = m["load_before"] > BUSY
     return (
         f"Run of {result['date']}, Tyto at `{result['revision']}`, faiss {v['faiss']}, TenSEAL {v['tenseal']}, "
         f"OpenFHE {v['openfhe']}. {m['processor']} (family/model/stepping {m['family_model_stepping']}; "
@@ -173,6 +177,7 @@ def machine(result: Result) -> str:
         f"Linux {m['kernel']}, transparent huge pages `{m['transparent_huge_pages']}`, {m['rustc']}. "
         f"Load average {m['load_before']:.1f} before and {m['load_after']:.1f} after; "
         f"one thread on core {m['core_used']}."
+        + (" **The machine was busy with other work: these figures are provisional.**" if busy else "")
     )
 
 
