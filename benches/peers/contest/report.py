@@ -66,6 +66,12 @@ def name(result: Result, id: str) -> str:
     return f"{PEERS[peer]}, {result['jobs'][id]['name']}"
 
 
+def contestant(result: Result, id: str) -> str:
+    """The name, with the number of probes if there are several."""
+    probes = result["jobs"][id]["probes"]
+    return name(result, id) + (f", {probes} probes" if probes > 1 else "")
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """The first column is text, the others are figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
@@ -89,8 +95,7 @@ def plaintext(result: Result, ours: str, theirs: list[str]) -> str:
              size(tyto["bytes_per_template"]), gbps(ours, tyto["bytes_per_template"]), "1"]]  # fmt: skip
     for id in theirs:
         job = result["jobs"][id]
-        count = "1 probe" if job["probes"] == 1 else f"{job['probes']} probes"
-        rows.append([f"{name(result, id)}, {count}", per_second(rate(result, id)), size(job["template_bytes"]),
+        rows.append([contestant(result, id), per_second(rate(result, id)), size(job["template_bytes"]),
                      gbps(id, job["template_bytes"]), f"{ratio(result, ours, id):.2f}"])  # fmt: skip
     return table(["plaintext beside it", "comparisons", "memory per template", "GB/s of gallery", "Tyto / it"], rows)
 
@@ -160,7 +165,7 @@ def targets(result: Result) -> str:
 
 
 def parameters(result: Result) -> str:
-    rows = [[name(result, id), f"{job['parameters']}"] for id, job in result["jobs"].items()]
+    rows = [[contestant(result, id), job["parameters"]] for id, job in result["jobs"].items()]
     rows.insert(0, ["Tyto", f"{result['versions']['tyto']['parameter_set']}: n = 2048, q = 2^41 - 2^16 + 1, t = 2039; "
                     f"backend `{result['versions']['tyto']['backend']}`"])  # fmt: skip
     return table(["contestant", "parameters"], rows).replace("---:", "---")
@@ -184,7 +189,7 @@ def machine(result: Result) -> str:
 def plot(result: Result) -> str:
     def bar(id: str, kind: str, text: str | None = None) -> Bar:
         value = rate(result, id)
-        return Bar(text or name(result, id), kind, value, per_second(value))
+        return Bar(text or contestant(result, id), kind, value, per_second(value))
 
     large = result["groups"][0]["comparisons"]
     single = [id for id in of_peer(result, "faiss") if result["jobs"][id]["probes"] == 1]
@@ -203,7 +208,7 @@ def plot(result: Result) -> str:
             (
                 "Several probes at once",
                 [bar(EIGHT, "tyto", "Tyto, 8 probes, encrypted")]
-                + [bar(id, "plain", f"{name(result, id)}, {result['jobs'][id]['probes']} probes") for id in several],
+                + [bar(id, "plain") for id in several],
             ),
         ],
     )
