@@ -10,6 +10,9 @@ use tyto_scheme::{BlockId, Delta, GalleryParameters, Layout, Pseudonym};
 /// Most bytes of blocks that one change may copy, unless it touches a single block.
 pub const MAX_REWRITTEN_BYTES: usize = 64 << 20;
 
+/// Subjects that are entered into the index before readers have their turn: some microseconds' worth.
+const INDEX_STEP: usize = 16;
+
 /// A template to write.
 pub struct Write {
     /// The slot, not checked yet.
@@ -138,8 +141,8 @@ impl Gallery {
     /// Whether a subject has at most `max` templates. Looks at no more of them than that.
     pub fn has_at_most(&self, subject: Pseudonym, max: usize) -> bool {
         let current = self.read();
-        let blocks =
-            current.subjects.blocks_of(subject).map(|ordinal| &current.snapshot.blocks()[ordinal as usize]);
+        let block = |ordinal| current.snapshot.blocks().get(ordinal as usize);
+        let blocks = current.subjects.blocks_of(subject).filter_map(block);
         blocks.flat_map(|block| block.slots_of(subject)).nth(max).is_none()
     }
 
@@ -151,9 +154,12 @@ impl Gallery {
 
     /// Bytes of memory that the current version takes, its manifest included.
     pub fn resident_bytes(&self) -> usize {
-        let current = self.read();
-        let blocks: usize = current.snapshot.blocks().iter().map(|block| block.resident_bytes()).sum();
-        blocks + current.subjects.resident_bytes() + current.snapshot.sealed_manifest().len()
+        let (snapshot, index) = {
+            let current = self.read();
+            (current.snapshot.clone(), current.subjects.resident_bytes())
+        };
+        let blocks: usize = snapshot.blocks().iter().map(|block| block.resident_bytes()).sum();
+        blocks + index + snapshot.sealed_manifest().len()
     }
 
     /// Checks a change and computes the blocks that it makes. Takes CPU time; nothing is visible afterwards.
@@ -194,26 +200,38 @@ impl Gallery {
         Ok(Prepared { base, next: Arc::new(next), gained, lost, appended })
     }
 
-    /// Makes a prepared change visible, all at once.
+    /// Makes a prepared change visible, all at once, and gives back what it took out of sight: freeing that takes a
+    /// while, and whoever calls chooses where.
+    ///
+    /// Whoever wants to read meanwhile waits for a few microseconds at a time: the index is brought up to date in small
+    /// steps, what subjects gained before the swap and what they lost after it. In between it names blocks that do
+    /// not hold a subject, which is harmless, but it never lacks one that does.
     ///
     /// # Errors
     /// [`Error::Stale`] if another change was installed since this one was prepared; a caller that lets in one
     /// writer at a time does not see it.
-    pub fn install(&self, prepared: Prepared) -> Result<(), Error> {
+    pub fn install(&self, prepared: Prepared) -> Result<Arc<Snapshot>, Error> {
+        let Prepared { base, next, gained, lost, appended } = prepared;
+        let check = |current: &Current| match Arc::ptr_eq(&current.snapshot, &base) {
+            true => Ok(()),
+            false => Err(Error::Stale { current: current.snapshot.manifest_version() }),
+        };
+        check(&self.read())?;
+        for some in gained.chunks(INDEX_STEP) {
+            let mut current = self.write();
+            some.iter().for_each(|&(subject, ordinal)| current.subjects.add(subject, ordinal));
+        }
         let mut current = self.write();
-        if !Arc::ptr_eq(&current.snapshot, &prepared.base) {
-            return Err(Error::Stale { current: current.snapshot.manifest_version() });
+        check(&current)?;
+        let first = base.blocks().len() as u32;
+        current.ordinals.extend(appended.into_iter().zip(first..));
+        let retired = std::mem::replace(&mut current.snapshot, next);
+        drop(current);
+        for some in lost.chunks(INDEX_STEP) {
+            let mut current = self.write();
+            some.iter().for_each(|&(subject, ordinal)| current.subjects.remove(subject, ordinal));
         }
-        for (subject, ordinal) in prepared.lost {
-            current.subjects.remove(subject, ordinal);
-        }
-        for (subject, ordinal) in prepared.gained {
-            current.subjects.add(subject, ordinal);
-        }
-        let first = prepared.base.blocks().len() as u32;
-        current.ordinals.extend(prepared.appended.into_iter().zip(first..));
-        current.snapshot = prepared.next;
-        Ok(())
+        Ok(retired)
     }
 
     /// Checks versions and block ids; gives the current snapshot and the place of each updated block in it.

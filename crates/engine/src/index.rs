@@ -1,23 +1,31 @@
 use std::collections::HashMap;
 use tyto_scheme::Pseudonym;
 
+/// Parts of the index. A map that grows is copied whole: in parts, nobody who waits for the index waits for long.
+const SHARDS: usize = 128;
+
 /// Which blocks hold templates of a subject. Nearly all subjects are in one block only, so the others have a map
 /// of their own and the large one stays small: 20 bytes an entry.
 #[derive(Default)]
 pub(crate) struct SubjectIndex {
-    first: HashMap<Pseudonym, u32>,
+    /// None before the first entry.
+    first: Vec<HashMap<Pseudonym, u32>>,
     more: HashMap<Pseudonym, Vec<u32>>,
 }
 
 impl SubjectIndex {
     /// The ordinals of the blocks, in no order.
     pub(crate) fn blocks_of(&self, subject: Pseudonym) -> impl Iterator<Item = u32> {
-        self.first.get(&subject).into_iter().chain(self.more.get(&subject).into_iter().flatten()).copied()
+        let first = self.first.get(shard(subject)).and_then(|shard| shard.get(&subject));
+        first.into_iter().chain(self.more.get(&subject).into_iter().flatten()).copied()
     }
 
     /// Notes that block `ordinal` holds templates of `subject`.
     pub(crate) fn add(&mut self, subject: Pseudonym, ordinal: u32) {
-        let first = *self.first.entry(subject).or_insert(ordinal);
+        if self.first.is_empty() {
+            self.first = vec![HashMap::new(); SHARDS];
+        }
+        let first = *self.first[shard(subject)].entry(subject).or_insert(ordinal);
         if first != ordinal {
             let more = self.more.entry(subject).or_default();
             if !more.contains(&ordinal) {
@@ -29,7 +37,9 @@ impl SubjectIndex {
     /// Notes that block `ordinal` holds no template of `subject` any more.
     pub(crate) fn remove(&mut self, subject: Pseudonym, ordinal: u32) {
         let left: Vec<u32> = self.blocks_of(subject).filter(|&other| other != ordinal).collect();
-        self.first.remove(&subject);
+        if let Some(shard) = self.first.get_mut(shard(subject)) {
+            shard.remove(&subject);
+        }
         self.more.remove(&subject);
         for ordinal in left {
             self.add(subject, ordinal);
@@ -38,8 +48,14 @@ impl SubjectIndex {
 
     pub(crate) fn resident_bytes(&self) -> usize {
         // One control byte beside each bucket; the second map is too small to count.
-        self.first.capacity() * (size_of::<(Pseudonym, u32)>() + 1)
+        let entries: usize = self.first.iter().map(HashMap::capacity).sum();
+        entries * (size_of::<(Pseudonym, u32)>() + 1) + size_of_val(&*self.first)
     }
+}
+
+/// Pseudonyms are pseudo-random; a tenant that chooses others makes its own gallery slower and nobody else's.
+fn shard(subject: Pseudonym) -> usize {
+    usize::from(subject.0[0]) % SHARDS
 }
 
 #[cfg(test)]

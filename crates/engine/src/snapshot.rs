@@ -80,7 +80,8 @@ impl Snapshot {
         *self.digests.get_or_init(|| make(self))
     }
 
-    /// Appends the templates of a subject in the blocks that an index named, by block and slot.
+    /// Appends the templates of a subject in the blocks that an index named, by block and slot. The index may name
+    /// blocks that do not hold the subject, or that are only about to be in the gallery.
     pub(crate) fn locate(
         &self,
         subject: Pseudonym,
@@ -89,7 +90,7 @@ impl Snapshot {
     ) {
         for ordinal in ordinals {
             let ordinal = ordinal as usize;
-            let in_block = self.blocks[ordinal].slots_of(subject);
+            let in_block = self.blocks.get(ordinal).into_iter().flat_map(|block| block.slots_of(subject));
             located.extend(in_block.map(|slot| Located { ordinal, slot }));
         }
         located.sort_unstable();

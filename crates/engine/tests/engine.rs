@@ -354,7 +354,7 @@ fn the_second_of_two_prepared_changes_is_not_installed() {
         |slot| gallery.prepare(change(3, vec![update(0, 1, vec![write(slot, 1, &delta)], vec![])])).unwrap();
     let (first, second) = (prepare(1), prepare(2));
     gallery.install(first).unwrap();
-    assert_eq!(gallery.install(second), Err(Error::Stale { current: 3 }));
+    assert_eq!(gallery.install(second).map(|_| ()), Err(Error::Stale { current: 3 }));
     assert_eq!(gallery.snapshot().slots_used(), 1);
 }
 
