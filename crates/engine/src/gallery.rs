@@ -212,9 +212,9 @@ impl Gallery {
     /// writer at a time does not see it.
     pub fn install(&self, prepared: Prepared) -> Result<Arc<Snapshot>, Error> {
         let Prepared { base, next, gained, lost, appended } = prepared;
-        let check = |current: &Current| match Arc::ptr_eq(&current.snapshot, &base) {
-            true => Ok(()),
-            false => Err(Error::Stale { current: current.snapshot.manifest_version() }),
+        let check = |current: &Current| {
+            let on_base = Arc::ptr_eq(&current.snapshot, &base);
+            on_base.then_some(()).ok_or_else(|| Error::Stale { current: current.snapshot.manifest_version() })
         };
         check(&self.read())?;
         for some in gained.chunks(INDEX_STEP) {

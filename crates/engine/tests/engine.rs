@@ -1,8 +1,10 @@
 //! Matching against schoolbook products, and what a mutation shows to whom.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tyto_engine::{
     Block, BlockReply, BlockState, BlockUpdate, Change, Error, Filled, Gallery, Located, MAX_PROBES,
     PackedQuery, Removal, Snapshot, Verification, Write, add_deltas, match_all, prepare_query,
@@ -356,6 +358,44 @@ fn the_second_of_two_prepared_changes_is_not_installed() {
     gallery.install(first).unwrap();
     assert_eq!(gallery.install(second).map(|_| ()), Err(Error::Stale { current: 3 }));
     assert_eq!(gallery.snapshot().slots_used(), 1);
+}
+
+#[test]
+fn whoever_looks_for_a_subject_while_changes_are_installed_finds_what_its_snapshot_holds() {
+    let mut numbers = Numbers(10);
+    let parameters = parameters(4, 4);
+    let gallery = gallery(parameters, &[numbers.polys(1)]);
+    let delta = numbers.delta(parameters.layout);
+    let done = AtomicBool::new(false);
+    let versions_seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                for who in (0..60).map(subject) {
+                    let (snapshot, located) = gallery.locate(who);
+                    let held = snapshot.blocks()[0].slots_of(who).count();
+                    assert_eq!(located.len(), held, "at version {}", snapshot.manifest_version());
+                    seen.insert(snapshot.manifest_version());
+                }
+            }
+            seen
+        });
+        // More subjects than enter the index in one step.
+        let apply = |version, writes, removals| {
+            let change = change(version, vec![update(0, version - 2, writes, removals)]);
+            gallery.install(gallery.prepare(change).unwrap()).unwrap();
+        };
+        for round in 0..5 {
+            let slot = |n: u8| round * 100 + u32::from(n);
+            apply(3 + 2 * u64::from(round), (0..60).map(|n| write(slot(n), n, &delta)).collect(), vec![]);
+            let removal = |n| Removal { slot: slot(n), delta: delta.clone() };
+            apply(4 + 2 * u64::from(round), vec![], (0..60).map(removal).collect());
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(versions_seen.into_iter().all(|version| (2..=12).contains(&version)));
+    assert!((0..60).all(|n| gallery.locate(subject(n)).1.is_empty()));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What all services share.
 
 use crate::Error;
+use crate::background::Background;
 use crate::config::{Config, cores};
 use crate::galleries::Galleries;
 use crate::metrics::Metrics;
+use crate::passes::{Passes, Settings};
 use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
 use crate::work::Work;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
+use tyto_engine::MAX_PROBES;
 use tyto_pqc::mldsa::SigningKey;
 use tyto_store::Store;
 
@@ -20,15 +23,16 @@ pub(crate) struct App {
     pub(crate) key: SigningKey,
     pub(crate) galleries: Galleries,
     pub(crate) residence: Residence,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// Tickets that are ready for use.
     pub(crate) tickets: TicketCache,
     /// Tickets that are being used.
     pub(crate) uses: TicketUses,
-    /// Bounds what takes all cores or much memory.
-    pub(crate) identifications: Semaphore,
+    /// Where identifications are matched.
+    pub(crate) passes: Passes,
+    /// Bounds the segments in memory.
     pub(crate) provisions: Semaphore,
-    /// Identifications that run or wait.
+    /// Identifications that wait, are matched, or are being read by their callers.
     pub(crate) identifications_taken: Arc<Semaphore>,
     pub(crate) ticket_uploads: Arc<Semaphore>,
     /// Verifications that are computed off the async threads: attested ones, and long ones. Never held by an
@@ -37,6 +41,8 @@ pub(crate) struct App {
     pub(crate) long_verifications: Semaphore,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
+    /// The threads of everything that gives way to verifications.
+    _background: Background,
     /// True once the server shuts down.
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -47,27 +53,35 @@ impl App {
         store: Store,
         key: SigningKey,
         draining: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let (metrics, background) = (Arc::<Metrics>::default(), Background::start()?);
+        let settings = Settings {
+            threads: config.threads(),
+            concurrent: config.identification.concurrent,
+            gather: Duration::from_micros(config.identification.gather_us),
+            answer_bytes: config.identification.answer_bytes,
+        };
+        Ok(Self {
             tickets: TicketCache::new(config.tickets.cache_bytes),
             uses: TicketUses::default(),
-            identifications: Semaphore::new(config.identification.concurrent),
+            passes: Passes::start(settings, metrics.clone())?,
             provisions: Semaphore::new(config.limits.concurrent_provisions),
             identifications_taken: Arc::new(Semaphore::new(
-                config.identification.concurrent + config.identification.queued,
+                config.identification.concurrent * MAX_PROBES + config.identification.queued,
             )),
             ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
             verifications: Semaphore::new(cores().get()),
             long_verifications: Semaphore::new(cores().get()),
             galleries: Galleries::default(),
             residence: Residence::new(config.resident_bytes()),
-            metrics: Metrics::default(),
-            work: Work::new(),
+            metrics,
+            work: Work::new(background.handle()),
+            _background: background,
             config,
             store,
             key,
             draining,
-        }
+        })
     }
 
     /// Waits for shutdown to begin.

@@ -49,12 +49,18 @@ pub struct TicketConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentificationConfig {
-    /// Threads of one identification; 0 for as many as there are cores.
+    /// Threads of one pass; 0 for as many as there are cores. They give way to everything else.
     pub threads: usize,
-    /// Identifications that run at the same time; others wait.
+    /// Galleries that are passed over at the same time, each for up to 8 identifications; others wait.
     pub concurrent: usize,
-    /// Identifications that wait; others are refused.
+    /// Identifications that wait for a pass; others are refused.
     pub queued: usize,
+    /// How long a pass that could begin waits for identifications that have arrived and are being made ready, in
+    /// microseconds; never longer than half of what the pass takes. A lone identification does not wait.
+    pub gather_us: u64,
+    /// Memory for answers that are being made or wait for their callers to read them, in bytes. A pass begins when the
+    /// answers of its identifications fit (2 bytes a template, 4 with a ticket); one answer always does.
+    pub answer_bytes: usize,
 }
 
 /// What bounds the load that callers can cause.
@@ -122,7 +128,7 @@ impl Default for TicketConfig {
 
 impl Default for IdentificationConfig {
     fn default() -> Self {
-        Self { threads: 0, concurrent: 4, queued: 64 }
+        Self { threads: 0, concurrent: 2, queued: 64, gather_us: 5000, answer_bytes: 256 << 20 }
     }
 }
 
@@ -184,8 +190,10 @@ impl Config {
             ("tickets.stored_bytes", self.tickets.stored_bytes, 1 << 20, i64::MAX as u64),
             ("tickets.cache_bytes", self.tickets.cache_bytes as u64, 0, 64 << 30),
             ("identification.threads", self.identification.threads as u64, 0, 1024),
-            ("identification.concurrent", self.identification.concurrent as u64, 1, 1024),
+            ("identification.concurrent", self.identification.concurrent as u64, 1, 64),
             ("identification.queued", self.identification.queued as u64, 0, 100_000),
+            ("identification.gather_us", self.identification.gather_us, 0, 1_000_000),
+            ("identification.answer_bytes", self.identification.answer_bytes as u64, 0, 64 << 30),
             ("limits.resident_bytes", self.limits.resident_bytes, 0, i64::MAX as u64),
             ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
             ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
@@ -212,7 +220,7 @@ impl Config {
         }
     }
 
-    /// Threads of one identification.
+    /// Threads of one pass.
     pub(crate) fn threads(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.identification.threads).unwrap_or_else(cores)
     }

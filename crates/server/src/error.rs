@@ -217,6 +217,9 @@ pub enum Error {
     /// The cryptographic library failed (bug or environment).
     #[error("a cryptographic operation failed")]
     Crypto(#[from] tyto_pqc::Error),
+    /// A pass ended before all blocks had replied (bug).
+    #[error("a pass did not finish")]
+    Pass,
     /// A task panicked or was stopped (bug).
     #[error("a task did not finish")]
     Task(#[from] tokio::task::JoinError),

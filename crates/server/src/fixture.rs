@@ -23,7 +23,7 @@ pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<App>)
     adjust(&mut config);
     let store = Store::open(dir.path()).await.unwrap();
     let key = signing::load_or_create(dir.path()).unwrap();
-    (dir, Arc::new(App::new(config, store, key, watch::channel(false).1)))
+    (dir, Arc::new(App::new(config, store, key, watch::channel(false).1).unwrap()))
 }
 
 /// A gallery at manifest version 2 with a block of zero polynomials.

@@ -9,6 +9,8 @@
 
 mod admin;
 mod app;
+mod arrival;
+mod background;
 mod command;
 mod config;
 mod connection;
@@ -17,8 +19,10 @@ mod error;
 mod fixture;
 mod galleries;
 mod grpc;
+mod histogram;
 mod load;
 mod metrics;
+mod passes;
 mod residence;
 mod server;
 mod service;

@@ -1,11 +1,13 @@
 //! Counters for operators: how many calls of which kind ended how. No ids, no sizes of single requests.
 
+use crate::histogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tonic::Code;
+use tyto_engine::MATCH_BATCH;
 
 #[derive(Default)]
 struct Calls {
@@ -18,6 +20,14 @@ struct Calls {
 pub(crate) struct Metrics {
     calls: Mutex<BTreeMap<(&'static str, &'static str), Calls>>,
     pass_us: AtomicU64,
+    passes: Counter,
+    pass_probes: Counter,
+    /// What a thread of a pass takes for one block, with all probes of the pass; one count a pass.
+    block_pass: Histogram,
+    /// From the arrival of a verification to the begin of its computation.
+    pub(crate) verification_queue_wait: Histogram,
+    /// From the arrival of an identification to the begin of its pass.
+    pub(crate) identification_queue_wait: Histogram,
     pub(crate) templates_compared: Counter,
     pub(crate) templates_enrolled: Counter,
     pub(crate) templates_removed: Counter,
@@ -46,9 +56,16 @@ impl Metrics {
         entry.elapsed += elapsed;
     }
 
-    /// One pass over a gallery: matching, hashing, and waiting for the caller to take what was matched.
-    pub(crate) fn pass(&self, elapsed: Duration) {
+    /// One pass over a gallery.
+    pub(crate) fn pass(&self, elapsed: Duration, blocks: usize, probes: usize, threads: usize) {
         self.pass_us.fetch_add(elapsed.as_micros() as u64, Ordering::Relaxed);
+        self.passes.add(1);
+        self.pass_probes.add(probes);
+        // Threads get whole batches.
+        let busy = threads.min(blocks.div_ceil(MATCH_BATCH));
+        if let Some(blocks) = u32::try_from(blocks).ok().filter(|&blocks| blocks > 0) {
+            self.block_pass.observe(elapsed * busy as u32 / blocks);
+        }
     }
 
     /// The Prometheus text format, with the gauges that the caller adds.
@@ -67,6 +84,8 @@ impl Metrics {
         let pass_s = self.pass_us.load(Ordering::Relaxed) as f64 / 1e6;
         line(format_args!("# TYPE tyto_pass_seconds_total counter\ntyto_pass_seconds_total {pass_s:.6}"));
         for (name, counter) in [
+            ("passes", &self.passes),
+            ("pass_probes", &self.pass_probes),
             ("templates_compared", &self.templates_compared),
             ("templates_enrolled", &self.templates_enrolled),
             ("templates_removed", &self.templates_removed),
@@ -76,6 +95,13 @@ impl Metrics {
         }
         for (name, value) in gauges {
             line(format_args!("# TYPE tyto_{name} gauge\ntyto_{name} {value}"));
+        }
+        for (name, histogram) in [
+            ("block_pass_seconds", &self.block_pass),
+            ("verification_queue_wait_seconds", &self.verification_queue_wait),
+            ("identification_queue_wait_seconds", &self.identification_queue_wait),
+        ] {
+            histogram.render(name, &mut text);
         }
         text
     }

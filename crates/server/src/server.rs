@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::app::{App, unix_ms};
+use crate::arrival::ArrivalLayer;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower_layer::{Identity, Stack};
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::proto::FILE_DESCRIPTOR_SET;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryServiceServer;
@@ -66,7 +68,7 @@ impl Server {
         let key = signing::load_or_create(&config.data_dir)?;
         let trusted_keys = signing::trusted_keys(&key);
         let (stop, draining) = watch::channel(false);
-        let app = Arc::new(App::new(config, store, key, draining));
+        let app = Arc::new(App::new(config, store, key, draining)?);
         app.residence.check_stored(&app.store).await?;
         load_all(&app.store, &app.galleries).await?;
 
@@ -158,7 +160,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
 }
 
 /// All services, their limits, and the switch of their health.
-async fn router(app: &Arc<App>) -> Result<(Router, HealthReporter), Error> {
+async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>, HealthReporter), Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in HEALTH_SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -179,6 +181,7 @@ async fn router(app: &Arc<App>) -> Result<(Router, HealthReporter), Error> {
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = tonic::transport::Server::builder()
+        .layer(ArrivalLayer)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)

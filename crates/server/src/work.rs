@@ -4,12 +4,17 @@
 use crate::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Counts what is running.
 #[derive(Clone)]
-pub(crate) struct Work(Arc<watch::Sender<usize>>);
+pub(crate) struct Work {
+    running: Arc<watch::Sender<usize>>,
+    /// Threads that give way to those of this runtime.
+    background: Handle,
+}
 
 /// Counts as running until it is dropped.
 pub(crate) struct Running(Arc<watch::Sender<usize>>);
@@ -21,14 +26,14 @@ impl Drop for Running {
 }
 
 impl Work {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
+    pub(crate) fn new(background: Handle) -> Self {
+        Self { running: Arc::new(watch::Sender::new(0)), background }
     }
 
     /// Counts something as running.
     pub(crate) fn begin(&self) -> Running {
-        self.0.send_modify(|running| *running += 1);
-        Running(self.0.clone())
+        self.running.send_modify(|running| *running += 1);
+        Running(self.running.clone())
     }
 
     /// Runs a future to its end, whether or not the caller waits for it.
@@ -36,23 +41,41 @@ impl Work {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let running = self.begin();
-        let task = tokio::spawn(async move {
-            let result = work.await;
-            drop(running);
-            result
-        });
-        task.await?
+        tokio::spawn(counted(self.begin(), work)).await?
+    }
+
+    /// The same on threads that give way: so does whatever the future spawns or computes.
+    pub(crate) async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.background.spawn(counted(self.begin(), work)).await?
+    }
+
+    /// Runs a future on threads that give way, without being counted.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.background.spawn(work);
+    }
+
+    /// Frees something large where that keeps nobody waiting.
+    pub(crate) fn free(&self, retired: impl Send + 'static) {
+        self.background.spawn_blocking(move || drop(retired));
     }
 
     /// Waits until nothing is running.
     pub(crate) async fn idle(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self.0.subscribe().wait_for(|&running| running == 0).await;
+        let _ = self.running.subscribe().wait_for(|&running| running == 0).await;
     }
 }
 
-/// Runs CPU work off the async threads.
+async fn counted<T>(running: Running, work: impl Future<Output = T>) -> T {
+    let result = work.await;
+    drop(running);
+    result
+}
+
+/// Runs CPU work off the async threads, at the priority of the runtime that it is called in.
 pub(crate) async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -28,7 +28,7 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "CreateGallery", async {
             let request = request.into_inner().try_into()?;
-            app.work.detached(galleries::create(app.clone(), request)).await?;
+            app.work.in_background(galleries::create(app.clone(), request)).await?;
             Ok(proto::CreateGalleryResponse {})
         })
         .await
@@ -66,7 +66,7 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "DeleteGallery", async {
             let id = gallery_id(&request.into_inner().gallery_id)?;
-            app.work.detached(galleries::delete(app.clone(), id)).await?;
+            app.work.in_background(galleries::delete(app.clone(), id)).await?;
             Ok(proto::DeleteGalleryResponse {})
         })
         .await
@@ -122,8 +122,9 @@ impl GalleryService for GalleryHandler {
     ) -> Result<Response<proto::RemoveResponse>, Status> {
         let app = &self.0;
         call(app, "Remove", async {
-            let mutation = Mutation::from_remove(request.into_inner())?;
-            Ok(app.work.detached(mutation::apply(app.clone(), mutation)).await?.into())
+            let (message, applying) = (request.into_inner(), app.clone());
+            let apply = async move { mutation::apply(applying, Mutation::from_remove(message)?).await };
+            Ok(app.work.in_background(apply).await?.into())
         })
         .await
     }
@@ -173,8 +174,10 @@ impl GalleryService for GalleryHandler {
 }
 
 async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Outcome, Error> {
-    let mutation = Mutation::from_enrol(message)?;
-    app.work.detached(mutation::apply(app.clone(), mutation)).await
+    let applying = app.clone();
+    app.work
+        .in_background(async move { mutation::apply(applying, Mutation::from_enrol(message)?).await })
+        .await
 }
 
 /// Header, chunks, commit.

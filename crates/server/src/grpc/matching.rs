@@ -3,6 +3,7 @@
 use super::{Answers, call, next};
 use crate::Error;
 use crate::app::App;
+use crate::arrival::Arrival;
 use crate::service::tickets::TicketUpload;
 use crate::service::{identify, verify};
 use crate::status::status;
@@ -53,8 +54,9 @@ impl MatchingService for MatchingHandler {
     ) -> Result<Response<Self::IdentifyStream>, Status> {
         let app = &self.0;
         call(app, "Identify", async {
+            let arrived = Arrival::of(request.extensions());
             let request = request.into_inner().try_into()?;
-            let parts = app.work.detached(identify::begin(app.clone(), request)).await?;
+            let parts = app.work.in_background(identify::begin(app.clone(), request, arrived)).await?;
             Ok(with_progress(parts, HEARTBEAT))
         })
         .await
@@ -99,7 +101,7 @@ async fn receive_ticket(
     let max_s = app.config.limits.idle_stream_s;
     let received = tokio::time::timeout(Duration::from_secs(max_s), receive).await;
     received.map_err(|_| Error::StreamSlow { max_s })??;
-    app.work.detached(upload.finish()).await
+    app.work.in_background(upload.finish()).await
 }
 
 #[cfg(test)]

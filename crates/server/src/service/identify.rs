@@ -1,7 +1,8 @@
-//! Identification (1:N): one pass over a snapshot, sent while it runs.
+//! Identification (1:N): a probe joins a pass over a snapshot, and its answer is sent while the pass runs.
 
 use crate::Error;
 use crate::app::App;
+use crate::passes::{Event, Queued};
 use crate::service::attestation::Evidence;
 use crate::service::tickets::{self, Begun, Hold, Purpose};
 use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
@@ -13,7 +14,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tyto_api::limits::MAX_BLOCKS_PER_MESSAGE;
 use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
-use tyto_engine::{Gallery, MATCH_BATCH, PackedQuery, Snapshot, match_all};
+use tyto_engine::{Gallery, MATCH_BATCH, PackedQuery, Snapshot};
 use tyto_scheme::TicketId;
 use tyto_scheme::query::{Kind, Target};
 use tyto_store::MAX_ANSWER_BYTES;
@@ -26,13 +27,15 @@ const _: () = assert!(MATCH_BATCH <= MAX_BLOCKS_PER_MESSAGE, "a batch is one mes
 /// The parts of an answer as they are made.
 pub(crate) type Parts = mpsc::Receiver<Result<IdentifyPart, Error>>;
 
-/// Begins an identification. Must run to its end once begun; the pass itself goes on behind the returned parts.
-pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Error> {
+/// Begins an identification that arrived at some time. Must run to its end once begun; the rest goes on behind the
+/// returned parts.
+pub(crate) async fn begin(app: Arc<App>, request: Identify, arrived: Instant) -> Result<Parts, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
     // A place in the queue comes first: what does not get one costs no work, and uses up no ticket.
     let place = app.identifications_taken.clone().try_acquire_owned();
     let max = app.config.identification.queued;
     let place = place.map_err(|_| Error::TooManyIdentifications { max })?;
+    let announced = app.passes.announce(&gallery);
     let (sender, parts) = mpsc::channel(QUEUE);
     let (queries, used) = match &request.probe {
         Probe::Query(query) => {
@@ -59,9 +62,15 @@ pub(crate) async fn begin(app: Arc<App>, request: Identify) -> Result<Parts, Err
     };
     let running = app.work.begin();
     let kept = used.is_some().then(|| vec![ANSWERED]);
-    let pass = Pass { app, gallery, request, queries, sender: Some(sender), patience: Patience::new(), kept };
-    tokio::spawn(run(pass, used, running, place));
+    let queued = announced.enqueue(only(queries), arrived, 1 + usize::from(kept.is_some()));
+    let answer = Answer { app, gallery, request, sender: Some(sender), patience: Patience::new(), kept };
+    tokio::spawn(deliver(answer, queued, used, running, place));
     Ok(parts)
+}
+
+/// The query of an identification, which has one.
+fn only(mut queries: Vec<PackedQuery>) -> PackedQuery {
+    queries.swap_remove(0)
 }
 
 /// Sends what was kept of an earlier identical request. Its place bounds how many stored answers are in memory.
@@ -86,23 +95,18 @@ async fn replay(
     }
 }
 
-async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running, place: OwnedSemaphorePermit) {
-    let app = pass.app.clone();
-    let sender = pass.sender.clone();
-    let gone = async {
-        match &sender {
-            // An answer that is kept with a ticket is made although its caller is gone.
-            Some(sender) if used.is_none() => sender.closed().await,
-            _ => std::future::pending().await,
-        }
-    };
-    let permit = tokio::select! {
-        permit = app.permit(&app.identifications) => permit,
-        () = gone => return,
-    };
-    let Ok(permit) = permit else { return };
-    let result = compute(move || pass.run()).await;
-    drop((permit, place));
+/// Makes the answer of a probe from the replies of its pass. The pass does not wait for it: what its caller has not
+/// read yet waits in memory, in the room that was reserved for it.
+async fn deliver(
+    mut answer: Answer,
+    queued: Queued,
+    used: Option<(TicketId, Hold)>,
+    running: Running,
+    place: OwnedSemaphorePermit,
+) {
+    let result = answer.make(queued).await;
+    drop(place);
+    let Answer { app, sender, .. } = answer;
     match result {
         Ok(kept) => {
             // The caller need not wait for the disk: its stream ends here. A retry does, while the ticket is held.
@@ -124,12 +128,11 @@ async fn run(mut pass: Pass, used: Option<(TicketId, Hold)>, running: Running, p
     drop((used, running));
 }
 
-/// One pass and whom it is for.
-struct Pass {
+/// An answer and whom it is for.
+struct Answer {
     app: Arc<App>,
     gallery: Arc<Gallery>,
     request: Identify,
-    queries: Vec<PackedQuery>,
     /// Nobody, once the caller is gone.
     sender: Option<mpsc::Sender<Result<IdentifyPart, Error>>>,
     /// What is left of the patience with the caller.
@@ -138,10 +141,14 @@ struct Pass {
     kept: Option<Vec<u8>>,
 }
 
-impl Pass {
+impl Answer {
     /// Makes the whole answer; gives what is to be kept of it.
-    fn run(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let snapshot = self.gallery.snapshot();
+    async fn make(&mut self, mut queued: Queued) -> Result<Option<Vec<u8>>, Error> {
+        let event = tokio::select! {
+            event = queued.next() => event?,
+            () = self.abandoned() => return Ok(None),
+        };
+        let Event::Begun(snapshot, _room) = event else { return Err(Error::Pass) };
         let mut evidence =
             Evidence::begin(self.request.attestation.as_ref(), Target::Gallery, &self.request.probe)?;
         let blocks_total = snapshot.blocks().len() as u64;
@@ -151,45 +158,55 @@ impl Pass {
             Probe::Query(_) => None,
         };
         let state = snapshot_state(&snapshot, known);
-        if self.emit(IdentifyPart::Header { snapshot: state, ticket, blocks_total }).is_break() {
+        if self.emit(IdentifyPart::Header { snapshot: state, ticket, blocks_total }).await.is_break() {
             return Ok(None);
         }
-        let queries = std::mem::take(&mut self.queries);
-        let started = Instant::now();
-        let flow = match_all(&snapshot, &[&queries[0]], self.app.config.threads(), |batch| {
+        loop {
+            let replies = match queued.next().await? {
+                Event::Replies(replies) => replies,
+                Event::Done => break,
+                Event::Begun(..) => return Err(Error::Pass),
+            };
             let replies: Vec<_> =
-                batch.into_iter().flatten().map(|reply| block_reply(&snapshot, reply, known)).collect();
+                replies.into_iter().map(|reply| block_reply(&snapshot, reply, known)).collect();
             if let Some(evidence) = &mut evidence {
                 for (reply, ordinal) in &replies {
                     evidence.reply(reply);
                     evidence.block(&snapshot.blocks()[*ordinal]);
                 }
             }
-            self.emit(IdentifyPart::Blocks(replies.into_iter().map(|(reply, _)| reply).collect()))
-        });
-        if flow.is_break() {
-            return Ok(None);
+            let replies = replies.into_iter().map(|(reply, _)| reply).collect();
+            if self.emit(IdentifyPart::Blocks(replies)).await.is_break() {
+                return Ok(None);
+            }
         }
-        let elapsed = started.elapsed();
-        tracing::debug!(blocks = blocks_total, pass_us = elapsed.as_micros() as u64, "pass done");
-        self.app.metrics.pass(elapsed);
-        self.app.metrics.templates_compared.add(snapshot.templates());
         let sign = |e: Evidence| e.sign(&self.app, self.gallery.parameters(), &snapshot);
         let attestation = evidence.map(sign).transpose()?;
         // The answer is whole; a caller that is gone changes nothing any more.
-        let _ = self.emit(IdentifyPart::Trailer { blocks_matched: blocks_total, attestation });
+        let _ = self.emit(IdentifyPart::Trailer { blocks_matched: blocks_total, attestation }).await;
         Ok(self.kept.take())
     }
 
+    /// Waits until nobody needs the answer: its caller is gone, and it is not kept with a ticket.
+    async fn abandoned(&self) {
+        match &self.sender {
+            Some(sender) if self.kept.is_none() => sender.closed().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Sends a part and keeps it; breaks if nobody needs it any more.
-    fn emit(&mut self, part: IdentifyPart) -> ControlFlow<()> {
+    async fn emit(&mut self, part: IdentifyPart) -> ControlFlow<()> {
         if let Some(kept) = &mut self.kept {
             part.append_to(kept);
             if kept.len() > MAX_ANSWER_BYTES {
                 self.kept = None;
             }
         }
-        if self.sender.as_ref().is_some_and(|sender| !send(&mut self.patience, sender, part)) {
+        if let Some(sender) = &self.sender
+            && !self.patience.send(sender, Ok(part)).await
+        {
+            // The caller is gone, or reads so slowly that it keeps others from being served.
             self.sender = None;
         }
         if self.sender.is_none() && self.kept.is_none() {
@@ -198,16 +215,6 @@ impl Pass {
             ControlFlow::Continue(())
         }
     }
-}
-
-/// Sends a part from a thread that may block; false if the caller is gone, or reads so slowly that it keeps others
-/// from being served.
-fn send(
-    patience: &mut Patience,
-    sender: &mpsc::Sender<Result<IdentifyPart, Error>>,
-    part: IdentifyPart,
-) -> bool {
-    tokio::runtime::Handle::current().block_on(patience.send(sender, Ok(part)))
 }
 
 fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) -> (BlockReply, usize) {
@@ -245,13 +252,13 @@ mod tests {
             attestation: None,
         };
         let places: Vec<_> =
-            (0..2).map(|_| app.identifications_taken.clone().try_acquire_owned().unwrap()).collect();
-        let full = begin(app.clone(), request.clone()).await.map(|_| ());
+            (0..9).map(|_| app.identifications_taken.clone().try_acquire_owned().unwrap()).collect();
+        let full = begin(app.clone(), request.clone(), Instant::now()).await.map(|_| ());
         assert!(matches!(full, Err(Error::TooManyIdentifications { max: 1 })), "{full:?}");
         drop(places);
         // The place of a call that fails is free again.
         for _ in 0..3 {
-            let wrong = begin(app.clone(), request.clone()).await.map(|_| ());
+            let wrong = begin(app.clone(), request.clone(), Instant::now()).await.map(|_| ());
             assert!(matches!(wrong, Err(Error::Field { field: "query.key_id", .. })), "{wrong:?}");
         }
     }

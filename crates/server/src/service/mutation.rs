@@ -51,7 +51,7 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
     if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
         return settle(&app, id, &entry, outcome).await;
     }
-    gallery.install(prepared)?;
+    app.work.free(gallery.install(prepared)?);
     app.metrics.templates_enrolled.add(counts.0);
     app.metrics.templates_removed.add(counts.1);
     tracing::info!(

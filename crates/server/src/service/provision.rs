@@ -36,7 +36,7 @@ impl Upload {
     /// Commits, whether or not the caller waits for the end.
     pub(crate) async fn commit(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
         let work = self.app.work.clone();
-        work.detached(self.commit_to_the_end(commit)).await
+        work.in_background(self.commit_to_the_end(commit)).await
     }
 
     async fn commit_to_the_end(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
@@ -81,7 +81,7 @@ impl Upload {
         if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
             return settle(&app, id, &entry, outcome).await;
         }
-        gallery.install(prepared)?;
+        app.work.free(gallery.install(prepared)?);
         drop(room);
         tracing::info!(gallery = %id, %upload, blocks = count, manifest_version = version, "segment committed");
         Ok(Outcome::Committed { manifest_version: version })

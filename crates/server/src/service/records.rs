@@ -25,8 +25,9 @@ pub(crate) fn fetch(
 ) -> Result<mpsc::Receiver<Result<RecordPart, Error>>, Error> {
     let snapshot = app.galleries.get(request.gallery)?.resident().snapshot();
     let (sender, parts) = mpsc::channel(QUEUE);
+    let work = app.work.clone();
     let app = app.clone();
-    tokio::spawn(async move {
+    work.spawn(async move {
         let mut patience = Patience::with_progress(SLOWEST_AVERAGE);
         let result = send(&app.store, &snapshot, request, &sender, &mut patience).await;
         if let Err(error) = result {

@@ -1,0 +1,221 @@
+//! Passes over galleries: the probes that wait for one gallery share one, and galleries take turns.
+
+mod queue;
+
+use crate::Error;
+use crate::background::give_way;
+use crate::metrics::Metrics;
+use queue::{Group, Next, Queue, Waiting};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tyto_engine::{BlockReply, Gallery, PackedQuery, Snapshot, match_all};
+
+/// How passes are made.
+pub(crate) struct Settings {
+    /// Threads of one pass.
+    pub(crate) threads: NonZeroUsize,
+    /// Galleries that are passed over at the same time.
+    pub(crate) concurrent: usize,
+    /// The longest that a probe which is ready waits for others that are on their way.
+    pub(crate) gather: Duration,
+    /// Most bytes of answers that are made or about to be and were not taken.
+    pub(crate) answer_bytes: usize,
+}
+
+/// What becomes of a probe.
+pub(crate) enum Event {
+    /// Its pass begins, over this snapshot. Its answer has room in memory until the reservation is dropped.
+    Begun(Arc<Snapshot>, Reservation),
+    /// The replies of some blocks, in the order of the blocks.
+    Replies(Vec<BlockReply>),
+    /// All blocks have replied.
+    Done,
+}
+
+/// The threads that make passes, and the probes that wait for them.
+pub(crate) struct Passes(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Shared {
+    // A panic cannot leave the queue half changed: nothing in it panics.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the queue and lets the threads look at it again.
+    fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let result = change(&mut self.queue());
+        self.changed.notify_all();
+        result
+    }
+}
+
+/// Room in memory for an answer.
+pub(crate) struct Reservation {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shared.change(|queue| queue.free_bytes += self.bytes);
+    }
+}
+
+/// A probe that is being made ready. A pass over its gallery waits for it, within limits.
+pub(crate) struct Announced {
+    shared: Arc<Shared>,
+    gallery: Arc<Gallery>,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.shared.change(|queue| queue.gone(&self.gallery));
+    }
+}
+
+impl Announced {
+    /// Puts the probe into the queue.
+    pub(crate) fn enqueue(self, query: PackedQuery, arrived: Instant, answer_copies: usize) -> Queued {
+        let (sender, events) = unbounded_channel();
+        let waiting = Waiting { query, arrived, answer_copies, events: sender, since: Instant::now() };
+        let id = self.shared.change(|queue| queue.push(&self.gallery, waiting));
+        Queued { shared: self.shared.clone(), gallery: self.gallery.clone(), id, events }
+    }
+}
+
+/// A probe in the queue or in a pass. It leaves the queue when this is dropped, and a pass ends early once nobody wants
+/// its replies.
+pub(crate) struct Queued {
+    shared: Arc<Shared>,
+    gallery: Arc<Gallery>,
+    id: u64,
+    events: UnboundedReceiver<Event>,
+}
+
+impl Queued {
+    /// What happens next.
+    ///
+    /// # Errors
+    /// [`Error::Pass`] if nothing will happen any more.
+    pub(crate) async fn next(&mut self) -> Result<Event, Error> {
+        self.events.recv().await.ok_or(Error::Pass)
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        // Freed after the queue is.
+        drop(self.shared.change(|queue| queue.withdraw(&self.gallery, self.id)));
+    }
+}
+
+impl Passes {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if there can be no more threads.
+    pub(crate) fn start(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let (concurrent, queue) = (settings.concurrent, Queue::new(settings.gather, settings.answer_bytes));
+        let shared = Shared { settings, metrics, queue: Mutex::new(queue), changed: Condvar::new() };
+        // Made first, so that threads which run already end if another cannot be started.
+        let passes = Self(Arc::new(shared));
+        for _ in 0..concurrent {
+            let shared = passes.0.clone();
+            let started = std::thread::Builder::new().name("tyto-pass".into()).spawn(move || serve(&shared));
+            started.map_err(|source| Error::Runtime { action: "start a thread", source })?;
+        }
+        Ok(passes)
+    }
+
+    /// Says that a probe for a gallery is on its way.
+    pub(crate) fn announce(&self, gallery: &Arc<Gallery>) -> Announced {
+        self.0.change(|queue| queue.coming(gallery));
+        Announced { shared: self.0.clone(), gallery: gallery.clone() }
+    }
+}
+
+impl Drop for Passes {
+    fn drop(&mut self) {
+        self.0.change(|queue| queue.closed = true);
+    }
+}
+
+/// Makes passes until the queue is closed.
+fn serve(shared: &Arc<Shared>) {
+    // The threads that a pass starts inherit it.
+    give_way();
+    let mut queue = shared.queue();
+    while !queue.closed {
+        let (changed, ignored) = (&shared.changed, PoisonError::into_inner);
+        queue = match queue.next(Instant::now()) {
+            Next::Pass(group) => {
+                drop(queue);
+                let gallery = group.gallery.clone();
+                let time = pass(shared, group);
+                let mut queue = shared.queue();
+                queue.finished(&gallery, time);
+                // Whoever looked meanwhile left this gallery to this thread.
+                changed.notify_all();
+                queue
+            }
+            Next::At(time) => {
+                let wait = time.saturating_duration_since(Instant::now());
+                changed
+                    .wait_timeout(queue, wait)
+                    .map_or_else(|poisoned| poisoned.into_inner().0, |woken| woken.0)
+            }
+            Next::Nothing => changed.wait(queue).unwrap_or_else(ignored),
+        };
+    }
+}
+
+/// Matches a group of probes in one pass; gives the time it took, unless it was broken off.
+fn pass(shared: &Arc<Shared>, group: Group) -> Option<Duration> {
+    let started = Instant::now();
+    let snapshot = &group.snapshot;
+    let begin = |(probe, bytes): (Waiting, usize)| {
+        shared.metrics.identification_queue_wait.observe(started - probe.arrived);
+        let reservation = Reservation { shared: shared.clone(), bytes };
+        // The reservation ends at once if the caller is gone.
+        let _ = probe.events.send(Event::Begun(snapshot.clone(), reservation));
+        (probe.query, probe.events)
+    };
+    let (queries, events): (Vec<PackedQuery>, Vec<UnboundedSender<Event>>) =
+        group.probes.into_iter().map(begin).unzip();
+    let queries: Vec<&PackedQuery> = queries.iter().collect();
+    let threads = shared.settings.threads;
+    // A panic is a defect of the kernels; it is logged by the panic hook, and the callers see that the replies end.
+    let flow = catch_unwind(AssertUnwindSafe(|| {
+        match_all(snapshot, &queries, threads, |batch| {
+            let give = |(events, replies): (&UnboundedSender<Event>, _)| {
+                events.send(Event::Replies(replies)).is_ok()
+            };
+            // Everybody gets the batch before anybody is asked whether it was wanted.
+            let wanted = events.iter().zip(batch).map(give).filter(|&wanted| wanted).count();
+            if wanted > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+    }));
+    if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+        return None;
+    }
+    let elapsed = started.elapsed();
+    for events in &events {
+        let _ = events.send(Event::Done);
+    }
+    let blocks = snapshot.blocks().len();
+    shared.metrics.pass(elapsed, blocks, queries.len(), threads.get());
+    shared.metrics.templates_compared.add(snapshot.templates() * queries.len());
+    tracing::debug!(blocks, probes = queries.len(), pass_us = elapsed.as_micros() as u64, "pass done");
+    Some(elapsed)
+}
