@@ -24,8 +24,10 @@ pub(crate) struct Metrics {
     pass_probes: Counter,
     /// What a thread of a pass takes for one block, with all probes of the pass; one count a pass.
     block_pass: Histogram,
-    /// From the arrival of a verification to the begin of its computation.
+    /// From the arrival of a verification to the begin of its computation, without what the store took.
     pub(crate) verification_queue_wait: Histogram,
+    /// What the store took to read and mark the ticket of a verification.
+    pub(crate) ticket_mark: Histogram,
     /// From the arrival of an identification to the begin of its pass.
     pub(crate) identification_queue_wait: Histogram,
     pub(crate) templates_compared: Counter,
@@ -99,6 +101,7 @@ impl Metrics {
         for (name, histogram) in [
             ("block_pass_seconds", &self.block_pass),
             ("verification_queue_wait_seconds", &self.verification_queue_wait),
+            ("ticket_mark_seconds", &self.ticket_mark),
             ("identification_queue_wait_seconds", &self.identification_queue_wait),
         ] {
             histogram.render(name, &mut text);

@@ -131,8 +131,10 @@ impl RunningServer {
             served
         };
         let served = tokio::time::timeout(deadline, drained).await;
-        for helper in &self.helpers {
+        for helper in self.helpers {
             helper.abort();
+            // Until it is gone, what it holds keeps the data directory from being free.
+            let _ = helper.await;
         }
         let result = match served {
             Ok(Ok(served)) => served.map_err(Error::from),

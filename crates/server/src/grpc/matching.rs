@@ -40,8 +40,9 @@ impl MatchingService for MatchingHandler {
     ) -> Result<Response<proto::VerifyResponse>, Status> {
         let app = &self.0;
         call(app, "Verify", async {
+            let arrived = Arrival::of(request.extensions());
             let request = request.into_inner().try_into()?;
-            Ok(verify::verify(app, request).await?.into())
+            Ok(verify::verify(app, request, arrived).await?.into())
         })
         .await
     }

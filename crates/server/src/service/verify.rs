@@ -14,6 +14,7 @@ use crate::work::compute;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 use tyto_api::limits::{MAX_MESSAGE_BYTES, MAX_RESULTS_PER_VERIFICATION};
 use tyto_api::matching::{Probe, SlotResult, SnapshotState, TicketUse, Verify, VerifyAnswer, WholeQuery};
 use tyto_engine::{Gallery, Located, PackedQuery, Snapshot, Verification, read_queries};
@@ -35,15 +36,15 @@ const SHORT_STRIDE: usize = 16;
 /// What is not a sealed object takes less than half of the largest message.
 const _: () = assert!(MAX_RESULTS_PER_VERIFICATION * 256 + (256 << 10) <= MAX_MESSAGE_BYTES / 2);
 
-/// Compares a probe with every template of a subject.
-pub(crate) async fn verify(app: &Arc<App>, request: Verify) -> Result<VerifyAnswer, Error> {
+/// Compares a probe with every template of a subject. The call arrived at `since`.
+pub(crate) async fn verify(app: &Arc<App>, request: Verify, since: Instant) -> Result<VerifyAnswer, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
     let app = app.clone();
     match &request.probe {
-        Probe::Query(_) => run(Job { app, gallery, request, ticket: None }).await,
+        Probe::Query(_) => run(Job { app, gallery, request, ticket: None, since }).await,
         Probe::Ticket(ticket) => {
             let (ticket, work) = (ticket.clone(), app.work.clone());
-            work.detached(use_ticket(app, gallery, request, ticket)).await
+            work.detached(use_ticket(app, gallery, request, ticket, since)).await
         }
     }
 }
@@ -54,6 +55,7 @@ async fn use_ticket(
     gallery: Arc<Gallery>,
     request: Verify,
     ticket: TicketUse,
+    since: Instant,
 ) -> Result<VerifyAnswer, Error> {
     let purpose = Purpose {
         gallery: request.gallery,
@@ -62,12 +64,17 @@ async fn use_ticket(
         attestation: request.attestation.as_ref(),
     };
     let id = ticket.ticket;
+    let asked = Instant::now();
     let begun = tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, &ticket).await?;
     let (ticket, hold) = match begun {
         Begun::Answered(stored) => return replay(id, &stored),
         Begun::Fresh(ticket, hold) => (ticket, hold),
     };
-    let result = run(Job { app: app.clone(), gallery, request, ticket: Some(ticket) }).await;
+    // The store takes its time, which is measured apart.
+    let in_store = asked.elapsed();
+    app.metrics.ticket_mark.observe(in_store);
+    let job = Job { app: app.clone(), gallery, request, ticket: Some(ticket), since: since + in_store };
+    let result = run(job).await;
     let kept = match &result {
         Ok(answer) => Some([&[ANSWERED], &answer.to_bytes()[..]].concat()),
         Err(Error::UnknownSubject) => Some(vec![UNKNOWN_SUBJECT]),
@@ -139,6 +146,8 @@ struct Job {
     request: Verify,
     /// Unless the request brings a whole query.
     ticket: Option<ReadyTicket>,
+    /// When the call arrived, or as much later as the store took to mark its ticket.
+    since: Instant,
 }
 
 /// Memory for one computation at a time.
@@ -180,7 +189,8 @@ impl Job {
 
     /// Makes the answer: here a verification stops waiting and begins to be computed.
     fn compute(self, workspace: &mut Workspace) -> Result<VerifyAnswer, Error> {
-        let Self { app, gallery, request, ticket } = self;
+        let Self { app, gallery, request, ticket, since } = self;
+        app.metrics.verification_queue_wait.observe(since.elapsed());
         let Workspace { verification, located } = workspace;
         let parameters = gallery.parameters();
         match (&request.probe, ticket) {
