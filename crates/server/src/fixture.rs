@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tyto_api::gallery::{
     Chunk, CreateGallery, ManifestUpdate, ProvisionCommit, ProvisionHeader, SealedRecord,
 };
+use tyto_engine::{Block, BlockState, Gallery};
 use tyto_kernels::Poly;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::segment::{write_block, write_header};
@@ -24,6 +25,28 @@ pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<App>)
     let store = Store::open(dir.path()).await.unwrap();
     let key = signing::load_or_create(dir.path()).unwrap();
     (dir, Arc::new(App::new(config, store, key, watch::channel(false).1).unwrap()))
+}
+
+/// A gallery in memory alone.
+pub(crate) fn gallery_of(blocks: u16) -> Arc<Gallery> {
+    let parameters = GalleryParameters::new(GalleryId([1; 16]), 1, 8, 8, 0, KeyId([2; 16])).unwrap();
+    let block = |number: u16| {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_le_bytes());
+        let state = BlockState {
+            id: BlockId(id),
+            version: 1,
+            changed_at: 1,
+            record: Arc::from(*b"record"),
+            record_digest: [0; 32],
+            entries: 0,
+        };
+        let mut poly = Poly::zero();
+        poly.as_mut_slice()[usize::from(number) % 2048] = 1 + u64::from(number);
+        Block::from_polynomials(&parameters.layout, state, vec![poly], &[], &[])
+    };
+    let blocks = (0..blocks).map(block).collect();
+    Arc::new(Gallery::new(parameters, 1, Arc::from(*b"manifest"), blocks).unwrap())
 }
 
 /// A gallery at manifest version 2 with a block of zero polynomials.

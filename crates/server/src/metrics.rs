@@ -70,6 +70,16 @@ impl Metrics {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn passes(&self) -> u64 {
+        self.passes.get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pass_probes(&self) -> u64 {
+        self.pass_probes.get()
+    }
+
     /// The Prometheus text format, with the gauges that the caller adds.
     pub(crate) fn render(&self, gauges: &[(&str, u64)]) -> String {
         let mut text = String::new();

@@ -210,12 +210,91 @@ fn pass(shared: &Arc<Shared>, group: Group) -> Option<Duration> {
         return None;
     }
     let elapsed = started.elapsed();
-    for events in &events {
-        let _ = events.send(Event::Done);
-    }
     let blocks = snapshot.blocks().len();
     shared.metrics.pass(elapsed, blocks, queries.len(), threads.get());
     shared.metrics.templates_compared.add(snapshot.templates() * queries.len());
     tracing::debug!(blocks, probes = queries.len(), pass_us = elapsed.as_micros() as u64, "pass done");
+    // Last: a caller that has its answer finds it counted.
+    for events in &events {
+        let _ = events.send(Event::Done);
+    }
     Some(elapsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{app, gallery_of};
+    use tyto_engine::prepare_query;
+    use tyto_kernels::Poly;
+
+    fn query(gallery: &Gallery, seed: u64) -> PackedQuery {
+        let poly = |c| {
+            let mut poly = Poly::zero();
+            poly.as_mut_slice().iter_mut().zip(c + seed..).for_each(|(value, n)| *value = n * n);
+            poly
+        };
+        prepare_query(&(0..gallery.parameters().layout.chunks() as u64).map(poly).collect::<Vec<_>>())
+    }
+
+    /// The snapshot and all replies of a pass.
+    async fn answer(mut queued: Queued) -> (Arc<Snapshot>, Vec<BlockReply>) {
+        let Event::Begun(snapshot, _room) = queued.next().await.unwrap() else { panic!("no begin") };
+        let mut all = Vec::new();
+        loop {
+            match queued.next().await.unwrap() {
+                Event::Replies(replies) => all.extend(replies),
+                Event::Done => return (snapshot, all),
+                Event::Begun(..) => panic!("a second begin"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn probes_that_come_during_a_pass_share_the_next_and_get_what_they_get_alone() {
+        let (_dir, app) = app(|config| config.identification.threads = 2).await;
+        // A pass takes some milliseconds: long enough for the others to come.
+        let gallery = gallery_of(2000);
+        let enqueue = |seed| {
+            let announced = app.passes.announce(&gallery);
+            announced.enqueue(query(&gallery, seed), Instant::now(), 1)
+        };
+        let mut first = enqueue(0);
+        let Event::Begun(..) = first.next().await.unwrap() else { panic!("no begin") };
+        let others: Vec<_> = (1..=9).map(enqueue).collect();
+        let mut answers = Vec::new();
+        for queued in others {
+            answers.push(answer(queued).await);
+        }
+        let (probes, passes) = (app.metrics.pass_probes(), app.metrics.passes());
+        assert_eq!(probes, 10);
+        assert!(passes < 10, "every probe had a pass of its own");
+        for (seed, (snapshot, replies)) in (1..).zip(answers) {
+            assert_eq!(replies.len(), 2000);
+            let mut alone = Vec::new();
+            let flow = match_all(&snapshot, &[&query(&gallery, seed)], NonZeroUsize::MIN, |mut batch| {
+                alone.append(&mut batch[0]);
+                ControlFlow::Continue(())
+            });
+            assert!(flow.is_continue() && replies == alone, "probe {seed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_nobody_wants_any_more_ends_its_pass_and_frees_its_room() {
+        let (_dir, app) = app(|config| {
+            config.identification.concurrent = 1;
+            config.identification.answer_bytes = 0;
+        })
+        .await;
+        let gallery = gallery_of(500);
+        let enqueue = || app.passes.announce(&gallery).enqueue(query(&gallery, 1), Instant::now(), 1);
+        for _ in 0..3 {
+            let mut begun = enqueue();
+            let Event::Begun(..) = begun.next().await.unwrap() else { panic!("no begin") };
+            let waiting = enqueue();
+            drop((begun, waiting));
+        }
+        assert_eq!(answer(enqueue()).await.1.len(), 500);
+    }
 }

@@ -198,29 +198,10 @@ fn bytes(snapshot: &Snapshot) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::gallery_of as gallery;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-    use tyto_engine::{Block, BlockState};
-    use tyto_kernels::Poly;
-    use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId};
 
     const GATHER: Duration = Duration::from_millis(3);
-
-    fn gallery(blocks: u8) -> Arc<Gallery> {
-        let parameters = GalleryParameters::new(GalleryId([1; 16]), 1, 8, 8, 0, KeyId([2; 16])).unwrap();
-        let block = |id| {
-            let state = BlockState {
-                id: BlockId([id; 16]),
-                version: 1,
-                changed_at: 1,
-                record: Arc::from(*b"record"),
-                record_digest: [0; 32],
-                entries: 0,
-            };
-            Block::from_polynomials(&parameters.layout, state, vec![Poly::zero()], &[], &[])
-        };
-        let blocks = (0..blocks).map(block).collect();
-        Arc::new(Gallery::new(parameters, 1, Arc::from(*b"manifest"), blocks).unwrap())
-    }
 
     struct Bench {
         queue: Queue,

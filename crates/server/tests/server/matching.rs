@@ -1,6 +1,6 @@
 //! Verification and identification, with whole queries and with tickets, and what is attested of them.
 
-use crate::support::{Fixture, Model, identify, replies, subject, verify};
+use crate::support::{Fixture, Matching, Model, channel, identify, replies, subject, verify};
 use tonic::Code;
 use tyto_api::content;
 use tyto_api::matching::{IdentifyPart, Probe, SlotResult, VerifyAnswer};
@@ -219,6 +219,32 @@ async fn a_client_that_goes_away_finds_the_answer_of_its_ticket_later() {
     let parts = identify(&mut fixture.matching, request).await.unwrap();
     assert_eq!(parts[0], first);
     model.assert_identified(&parts, &queries[0]);
+}
+
+#[tokio::test]
+async fn callers_that_do_not_read_hold_nobody_up_and_get_their_answers_when_they_do() {
+    let mut fixture = Fixture::start_with(|config| config.identification.concurrent = 1).await;
+    let mut model = Model::create(&mut fixture.galleries, 15, 2, 1).await;
+    // Some 2 MB of answer: more than the server's queue and the transport take without a reader.
+    model.provision(&mut fixture.galleries, 500).await;
+    let queries = model.queries(Kind::Identify);
+    let request = model.identification(model.whole(&queries));
+    let mut unread = Vec::new();
+    for _ in 0..9 {
+        // Streams of one connection would wait for each other's readers.
+        let mut client = Matching::new(channel(&fixture.server).await);
+        let request = proto::IdentifyRequest::from(request.clone());
+        unread.push(client.identify(request).await.unwrap().into_inner());
+    }
+    let parts = identify(&mut fixture.matching, request).await.unwrap();
+    model.assert_identified(&parts, &queries[0]);
+    for mut answers in unread {
+        let mut parts = Vec::new();
+        while let Some(part) = answers.message().await.unwrap() {
+            parts.push(IdentifyPart::try_from(part).unwrap());
+        }
+        model.assert_identified(&parts, &queries[0]);
+    }
 }
 
 #[tokio::test]
