@@ -2,7 +2,7 @@
 
 use crate::channel::Rpc;
 use crate::gallery::{Inner, compute, describe, lock};
-use crate::state::{HighWater, StateDir};
+use crate::state::{Cache, HighWater, StateDir};
 use crate::{Config, Error, GalleryHandle, GallerySummary};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -222,7 +222,12 @@ impl Client {
         lock(&self.shared.open).remove(&id);
         lock(&self.shared.deleted).insert(id);
         let shared = Arc::clone(&self.shared);
-        compute(move || shared.state.as_ref().map_or(Ok(()), |state| HighWater::entomb(id, state))).await
+        let forget = move || {
+            let Some(state) = &shared.state else { return Ok(()) };
+            Cache::delete(state, id);
+            HighWater::entomb(id, state)
+        };
+        compute(forget).await
     }
 
     /// The one gallery of this keyring that has a name or id.

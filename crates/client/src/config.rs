@@ -10,7 +10,7 @@ use tyto_attest::TrustedKeys;
 pub struct Config {
     /// Where the server listens, `http://host:port`. TLS is for a proxy beside the client.
     pub endpoint: String,
-    /// Where high-water marks and enrolment journals are kept. Without it a rollback between two runs goes unseen,
+    /// Where high-water marks, enrolment journals and a cache of what was fetched are kept. Without it a rollback between two runs goes unseen,
     /// and every run that enrols starts new blocks.
     pub state_dir: Option<PathBuf>,
     /// The keys whose attestations are believed. If set, every answer must carry an attestation that holds.

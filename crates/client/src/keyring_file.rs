@@ -121,7 +121,7 @@ fn unix_seconds() -> u64 {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = write_temporary(path, bytes)?;
+    let temporary = write_temporary(path, bytes, true)?;
     // A link, unlike a rename, never replaces what is there.
     let linked = fs::hard_link(&temporary, path);
     let removed = fs::remove_file(&temporary);
@@ -135,7 +135,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// Writes beside the file, syncs, renames, syncs the directory: after a crash there is the old file or the new one.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = write_temporary(path, bytes)?;
+    let temporary = write_temporary(path, bytes, true)?;
     fs::rename(&temporary, path).and_then(|()| sync_directory(path)).map_err(|error| {
         // Best effort: what remains is a sealed file under a temporary name.
         let _ = fs::remove_file(&temporary);
@@ -143,8 +143,17 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Writes and syncs a file beside another, readable by its owner alone.
-fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
+/// Replaces a file at once, but not durably: after a crash it may be the old one, or cut.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = write_temporary(path, bytes, false)?;
+    fs::rename(&temporary, path).map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        Error::file(path)(error)
+    })
+}
+
+/// Writes a file beside another, readable by its owner alone.
+fn write_temporary(path: &Path, bytes: &[u8], durable: bool) -> Result<PathBuf, Error> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +163,7 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).mode(0o600).create(true).truncate(true).open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        if durable { file.sync_all() } else { Ok(()) }
     })();
     match written {
         Ok(()) => Ok(temporary),

@@ -61,7 +61,7 @@ pub struct SubjectEntry {
 }
 
 /// What a synchronisation brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// Version of the manifest now.

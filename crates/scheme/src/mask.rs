@@ -4,11 +4,15 @@ use crate::Error;
 use crate::ids::{GalleryId, KeyId};
 use crate::layout::Layout;
 use crate::params::ParameterSet;
+use crate::segment::read_polynomials;
 use sha3::{Digest, Sha3_256};
 use shake::Shake256;
 use shake::digest::{ExtendableOutput, Update, XofReader};
 use std::ops::Range;
-use tyto_kernels::{N, NttPoly, PackedPolys, Poly, Q, Q_BITS, forward, in_parallel, split};
+use tyto_kernels::{
+    N, NttPoly, PACKED_POLY_BYTES, PackedPolys, Poly, Q, Q_BITS, forward, in_parallel, inverse_swap, pack,
+    split,
+};
 
 /// Version of all derivations from the tenant key and of the masks.
 pub const DERIVATION_VERSION: u8 = 1;
@@ -133,6 +137,36 @@ impl Masks {
     }
 }
 
+impl Masks {
+    /// The packed coefficients of all `2*C` polynomials: the gallery's, then the queries'.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; (self.gallery.count() + self.query.count()) * PACKED_POLY_BYTES];
+        let (mut ntt, mut poly) = (NttPoly::zero(), Poly::zero());
+        let masks = [&self.gallery, &self.query].into_iter();
+        let all = masks.flat_map(|masks| (0..masks.count()).map(move |chunk| (masks, chunk)));
+        for ((masks, chunk), place) in all.zip(bytes.chunks_exact_mut(PACKED_POLY_BYTES)) {
+            masks.read(chunk, &mut ntt);
+            inverse_swap(&mut ntt, &mut poly);
+            pack::pack(poly.as_slice(), place);
+        }
+        bytes
+    }
+
+    /// The masks that were written as `bytes`. Whether they are the gallery's is for the caller to know.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Coefficient`].
+    pub fn from_bytes(layout: &Layout, bytes: &[u8]) -> Result<Self, Error> {
+        let polynomials = read_polynomials("masks", bytes, 2 * layout.chunks())?;
+        let transform = |polynomials: &[Poly]| {
+            let transformed: Vec<_> = polynomials.iter().map(forward).collect();
+            PackedPolys::new(&transformed)
+        };
+        let (gallery, query) = polynomials.split_at(layout.chunks());
+        Ok(Self { gallery: transform(gallery), query: transform(query) })
+    }
+}
+
 impl std::fmt::Debug for Masks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Masks").field("chunks", &self.gallery.count()).finish_non_exhaustive()
@@ -156,6 +190,19 @@ mod tests {
         assert_ne!(first.as_slice(), expand(&seed, Family::Gallery, 1).as_slice());
         assert_ne!(first.as_slice(), expand(&parameters(1).mask_seed(), Family::Gallery, 0).as_slice());
         assert!(first.as_slice().iter().all(|&value| value < Q));
+    }
+
+    #[test]
+    fn written_masks_come_back() {
+        let parameters = GalleryParameters::new(GalleryId([7; 16]), 1, 6, 2, 0, KeyId([9; 16])).unwrap();
+        let bytes = Masks::expand(&parameters, 2).to_bytes();
+        let seed = parameters.mask_seed();
+        let first = expand(&seed, Family::Gallery, 0);
+        let mut packed = vec![0; PACKED_POLY_BYTES];
+        pack::pack(first.as_slice(), &mut packed);
+        assert_eq!(bytes[..PACKED_POLY_BYTES], packed);
+        assert_eq!(Masks::from_bytes(&parameters.layout, &bytes).unwrap().to_bytes(), bytes);
+        assert!(Masks::from_bytes(&parameters.layout, &bytes[1..]).is_err());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub const MAX_NAME_BYTES: usize = 128;
 const LEAST_POLYNOMIALS: usize = 16;
 
 const DESCRIPTOR: &str = "gallery descriptor";
+const MASKS: &str = "masks";
+const MASKS_LABEL: &str = "tyto/v1/masks";
 const DESCRIPTOR_LABEL: &str = "tyto/v1/descriptor";
 
 /// What binds derivations, seals and open objects to one gallery.
@@ -39,6 +41,7 @@ pub struct Gallery {
     /// `w = sum a_c * A_c`.
     pub(crate) w: NttPoly,
     threads: usize,
+    expanded: bool,
 }
 
 /// What the server is told to create a gallery.
@@ -74,7 +77,7 @@ impl Gallery {
         metric: Metric,
     ) -> Result<(Self, NewGallery), Error> {
         let parameters = GalleryParameters { gallery, layout, mask_epoch: 0, key: key.id() };
-        let gallery = Self::assemble(key, parameters, name.to_owned(), metric)?;
+        let gallery = Self::assemble(key, parameters, name.to_owned(), metric, None)?;
         let new = NewGallery {
             parameters,
             sealed_descriptor: gallery.seal_descriptor()?,
@@ -93,7 +96,42 @@ impl Gallery {
         sealed_descriptor: &[u8],
     ) -> Result<Self, Error> {
         let (name, metric) = Self::peek(key, &parameters, sealed_descriptor)?;
-        Self::assemble(key, parameters, name, metric)
+        Self::assemble(key, parameters, name, metric, None)
+    }
+
+    /// The same with masks that [`Gallery::seal_masks`] wrote. Masks of another gallery, or that anyone altered, are
+    /// ignored: the gallery's are then expanded.
+    ///
+    /// # Errors
+    /// As [`Gallery::open`].
+    pub fn open_with_masks(
+        key: &TenantKey,
+        parameters: GalleryParameters,
+        sealed_descriptor: &[u8],
+        sealed_masks: &[u8],
+    ) -> Result<Self, Error> {
+        let (name, metric) = Self::peek(key, &parameters, sealed_descriptor)?;
+        let keys = GalleryKeys::derive(key, &parameters)?;
+        let place: [&[u8]; 1] = [&parameters.context()];
+        let masks = sealed::open(&keys.masks, MASKS, MASKS_LABEL, &place, sealed_masks).ok();
+        let masks = masks.and_then(|bytes| Masks::from_bytes(&parameters.layout, &bytes).ok());
+        Self::assemble(key, parameters, name, metric, masks)
+    }
+
+    /// The expanded masks, for a file of this tenant's: opening them takes less time than expanding them again.
+    ///
+    /// # Errors
+    /// No OS randomness.
+    ///
+    /// # Security
+    /// Masks are public, but altered ones would show what they hide: they are authenticated with the tenant key.
+    pub fn seal_masks(&self) -> Result<Vec<u8>, Error> {
+        sealed::seal(&self.keys.masks, MASKS_LABEL, &[&self.context], &self.masks.to_bytes())
+    }
+
+    /// Whether the masks were expanded when the gallery was opened, and not read.
+    pub fn has_expanded_masks(&self) -> bool {
+        self.expanded
     }
 
     /// Opens a descriptor alone, without expanding masks: name and metric.
@@ -132,13 +170,15 @@ impl Gallery {
         parameters: GalleryParameters,
         name: String,
         metric: Metric,
+        masks: Option<Masks>,
     ) -> Result<Self, Error> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             return Err(Error::NameLength { found: name.len(), max: MAX_NAME_BYTES });
         }
         let quantiser = Quantiser::new(metric, parameters.layout.dimension())?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let masks = Masks::expand(&parameters, threads);
+        let expanded = masks.is_none();
+        let masks = masks.unwrap_or_else(|| Masks::expand(&parameters, threads));
         let mut w = NttPoly::zero();
         let (mut a, mut big_a) = (NttPoly::zero(), NttPoly::zero());
         for chunk in 0..parameters.layout.chunks() {
@@ -147,7 +187,17 @@ impl Gallery {
             w.mul_add_assign(&a, &big_a);
         }
         let keys = GalleryKeys::derive(key, &parameters)?;
-        Ok(Self { parameters, context: parameters.context(), name, quantiser, keys, masks, w, threads })
+        Ok(Self {
+            parameters,
+            context: parameters.context(),
+            name,
+            quantiser,
+            keys,
+            masks,
+            w,
+            threads,
+            expanded,
+        })
     }
 
     /// Bounds the threads that one computation with many polynomials or blocks is spread over; all cores otherwise.

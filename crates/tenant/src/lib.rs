@@ -35,3 +35,4 @@ pub use gallery::{Gallery, Metric};
 pub use key::TenantKey;
 pub use slotmap::SubjectId;
 pub use template::{Quantiser, Template};
+pub use tyto_kernels::{in_parallel, split};

@@ -5,6 +5,7 @@
 
 mod canary;
 mod cli;
+mod client_cache;
 mod crate_graph;
 mod dishonest;
 mod dishonest_client;

@@ -199,6 +199,9 @@ impl GalleryHandle {
             return Err(Error::Acknowledgement { call, found, expected: mark.version });
         }
         self.0.marks.observe(None, mark)?;
+        if let Some(cache) = &self.0.cache {
+            cache.freeze();
+        }
         self.0.install(successor.view, &successor.enrolled);
         Ok(())
     }

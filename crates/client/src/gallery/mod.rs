@@ -17,7 +17,7 @@ mod view;
 mod writer;
 
 use crate::client::Shared;
-use crate::state::HighWater;
+use crate::state::{Cache, HighWater};
 use crate::{
     EnrolReport, Error, GalleryStat, Identification, IdentifyOptions, SubjectEntry, SyncReport, Verification,
     VerifyOptions,
@@ -33,7 +33,7 @@ use tyto_api::gallery::GalleryInfo;
 use tyto_api::proto::gallery::v1::DescribeGalleryRequest;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters};
 use tyto_tenant::probe::{self, DeviceTicket, DeviceUse};
-use tyto_tenant::{Gallery, SubjectId, Template};
+use tyto_tenant::{Gallery, SubjectId, Template, TenantKey};
 use view::{KnownManifest, View};
 use writer::Writer;
 
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) gallery: Arc<Gallery>,
     pub(crate) marks: HighWater,
+    pub(crate) cache: Option<Arc<Cache>>,
+    opening: SyncReport,
     view: RwLock<Arc<View>>,
     directory: RwLock<Directory>,
     hasher: SubjectHasher,
@@ -65,6 +67,21 @@ pub(crate) async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await?
+}
+
+/// Opens a gallery, with its masks from the cache if they are there, and for the next time if they are not.
+fn open_gallery(
+    key: &TenantKey,
+    parameters: GalleryParameters,
+    descriptor: &[u8],
+    cache: Option<&Cache>,
+) -> Result<Gallery, Error> {
+    let masks = cache.and_then(Cache::masks).unwrap_or_default();
+    let gallery = Gallery::open_with_masks(key, parameters, descriptor, &masks)?;
+    if let Some(cache) = cache.filter(|_| gallery.has_expanded_masks()) {
+        cache.put_masks(&gallery.seal_masks()?);
+    }
+    Ok(gallery)
 }
 
 /// The gallery as its server describes it.
@@ -92,14 +109,34 @@ impl GalleryHandle {
         let opened = compute(move || {
             let key = with_key.keyring.find(key).ok_or(Error::ForeignKey { gallery, key })?;
             let marks = HighWater::open(gallery, with_key.state.as_ref())?;
-            Ok((Arc::new(Gallery::open(key, parameters, &descriptor)?), marks))
+            let cache = with_key.state.as_ref().map(|state| Cache::new(state, gallery, &parameters.layout));
+            let gallery = open_gallery(key, parameters, &descriptor, cache.as_ref())?;
+            let hasher = SubjectHasher::default();
+            let cached = cache.as_ref().and_then(|cache| View::cached(&gallery, &hasher, cache));
+            // A mark of the same version with another content means that one of the two is damaged.
+            let cached = cached.filter(|(view, _)| marks.observe(None, view.known.mark).is_ok());
+            Ok((Arc::new(gallery), marks, cache.map(Arc::new), hasher, cached))
         });
-        let (gallery, marks) = opened.await?;
-        let hasher = SubjectHasher::default();
-        let fetcher = Fetcher { rpc: &shared.rpc, gallery: &gallery, hasher: &hasher, marks: &marks };
-        let fetched = fetcher.fetch(None).await?;
-        let handle = Self::assemble(shared, gallery, hasher, marks, fetched.view);
-        handle.0.index(&fetched.enrolled);
+        let (gallery, marks, cache, hasher, cached) = opened.await?;
+        let (base, mut enrolled) =
+            cached.map_or((None, Vec::new()), |(view, enrolled)| (Some(Arc::new(view)), enrolled));
+        let fetcher = Fetcher {
+            rpc: &shared.rpc,
+            gallery: &gallery,
+            hasher: &hasher,
+            marks: &marks,
+            cache: cache.as_ref(),
+        };
+        let fetched = fetcher.fetch(base.as_ref()).await?;
+        enrolled.extend(fetched.enrolled);
+        let opening = SyncReport {
+            manifest_version: fetched.view.version(),
+            changed_blocks: fetched.changed_blocks,
+            new_entries: fetched.new_entries,
+            bytes_received: fetched.bytes_received,
+        };
+        let handle = Self::assemble(shared, gallery, hasher, marks, cache, fetched.view, opening);
+        handle.0.index(&enrolled);
         handle.save_marks().await?;
         Ok(handle)
     }
@@ -114,7 +151,15 @@ impl GalleryHandle {
         let known = KnownManifest::open(&gallery, 1, sealed_manifest)?;
         marks.observe(None, known.mark)?;
         let view = View::empty(known)?;
-        let handle = Self::assemble(shared, Arc::new(gallery), SubjectHasher::default(), marks, view);
+        let handle = Self::assemble(
+            shared,
+            Arc::new(gallery),
+            SubjectHasher::default(),
+            marks,
+            None,
+            view,
+            SyncReport::default(),
+        );
         handle.save_marks().await?;
         Ok(handle)
     }
@@ -124,13 +169,17 @@ impl GalleryHandle {
         gallery: Arc<Gallery>,
         hasher: SubjectHasher,
         marks: HighWater,
+        cache: Option<Arc<Cache>>,
         view: View,
+        opening: SyncReport,
     ) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self(Arc::new(Inner {
             shared: Arc::clone(shared),
             gallery,
             marks,
+            cache,
+            opening,
             view: RwLock::new(Arc::new(view)),
             directory: RwLock::default(),
             hasher,
@@ -151,6 +200,11 @@ impl GalleryHandle {
     /// The gallery as its tenant sees it: name, layout, quantiser, pseudonyms.
     pub fn gallery(&self) -> &Gallery {
         &self.0.gallery
+    }
+
+    /// What was fetched when the gallery was opened: everything, or what changed since the state in the cache.
+    pub fn opening(&self) -> &SyncReport {
+        &self.0.opening
     }
 
     /// Fetches what changed since the last time: manifest, records, slot maps.
@@ -190,6 +244,7 @@ impl GalleryHandle {
             gallery: &inner.gallery,
             hasher: &inner.hasher,
             marks: &inner.marks,
+            cache: inner.cache.as_ref(),
         };
         let fetched = fetcher.fetch(Some(&base)).await?;
         let report = SyncReport {

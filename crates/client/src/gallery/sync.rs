@@ -1,10 +1,11 @@
 //! Synchronisation: from one view to the newest, over what changed in between.
 
+use super::compute;
 use super::directory::{Enrolled, SubjectHasher};
 use super::view::{BlockState, BlockUpdate, KnownManifest, View};
 use crate::Error;
 use crate::channel::{Rpc, pause, size};
-use crate::state::HighWater;
+use crate::state::{Cache, HighWater};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) gallery: &'a Arc<Gallery>,
     pub(crate) hasher: &'a SubjectHasher,
     pub(crate) marks: &'a HighWater,
+    pub(crate) cache: Option<&'a Arc<Cache>>,
 }
 
 impl Fetcher<'_> {
@@ -91,6 +93,14 @@ impl Fetcher<'_> {
         }
         let (mut changed, enrolled, new_entries) = opening.finish().await?;
         let view = View::assemble(known, base.map(|base| &**base), &mut changed)?;
+        if let Some(cache) = self.cache.filter(|_| base.is_none() || changed_blocks > 0).map(Arc::clone) {
+            let (version, sealed) = (view.version(), view.known.sealed.clone());
+            compute(move || {
+                cache.put_manifest(version, &sealed);
+                Ok(())
+            })
+            .await?;
+        }
         Ok(Fetched { view, enrolled, changed_blocks, new_entries, bytes_received })
     }
 
@@ -132,9 +142,13 @@ impl Opening {
         let gallery = Arc::clone(fetcher.gallery);
         let hasher = fetcher.hasher.clone();
         let before = base.and_then(|base| base.block(update.block)).cloned();
+        let cache = fetcher.cache.map(Arc::clone);
         self.jobs.spawn_blocking(move || {
-            let block = update.block;
+            let (block, kept) = (update.block, update.clone());
             let (state, enrolled) = BlockState::open(&gallery, &hasher, before.as_deref(), update)?;
+            if let Some(cache) = cache {
+                cache.put_block(block, kept.version, &kept.sealed_record, kept.first_entry, &kept.entries);
+            }
             Ok((block, state, enrolled))
         });
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::directory::{Enrolled, SubjectHasher};
 use crate::Error;
-use crate::state::Mark;
+use crate::state::{Cache, CachedBlock, Mark};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use tyto_tenant::decrypt::BlockView;
 use tyto_tenant::manifest::{Manifest, ManifestEntry};
 use tyto_tenant::record::Record;
 use tyto_tenant::slotmap::{Event, SlotMap};
-use tyto_tenant::{Gallery, SubjectId};
+use tyto_tenant::{Gallery, SubjectId, in_parallel, split};
 
 /// One block at one version.
 pub(crate) struct BlockState {
@@ -29,6 +29,7 @@ pub(crate) struct BlockState {
 }
 
 /// A block's record and entries as they came from the server or were made here.
+#[derive(Clone)]
 pub(crate) struct BlockUpdate {
     pub(crate) block: BlockId,
     pub(crate) version: u64,
@@ -112,6 +113,7 @@ impl BlockState {
 /// A manifest with the digests that marks and attestations know it by.
 pub(crate) struct KnownManifest {
     pub(crate) manifest: Manifest,
+    pub(crate) sealed: Box<[u8]>,
     /// Of the sealed bytes.
     pub(crate) sealed_digest: [u8; 32],
     /// Version and digest of the content.
@@ -133,7 +135,13 @@ impl KnownManifest {
             content.update(&entry.record_digest);
         }
         let mark = Mark { version: manifest.version(), digest: content.finalize() };
-        Self { manifest, sealed_digest: sha3_256(&[sealed]), mark, root: OnceLock::new() }
+        Self {
+            manifest,
+            sealed: sealed.into(),
+            sealed_digest: sha3_256(&[sealed]),
+            mark,
+            root: OnceLock::new(),
+        }
     }
 
     /// The Merkle root over all blocks, as attestations have it.
@@ -144,6 +152,9 @@ impl KnownManifest {
         })
     }
 }
+
+/// A view, and whose templates are in which blocks.
+pub(crate) type Opened = (View, Vec<(BlockId, Enrolled)>);
 
 /// All blocks of a gallery at one manifest version. Immutable; shared by whoever is working with it.
 pub(crate) struct View {
@@ -156,6 +167,35 @@ impl View {
     /// The view of a gallery without blocks.
     pub(crate) fn empty(known: KnownManifest) -> Result<Self, Error> {
         Self::assemble(known, None, &mut HashMap::new())
+    }
+
+    /// The view that a cache holds, with the subjects in it; none if it does not fit together.
+    pub(crate) fn cached(gallery: &Gallery, hasher: &SubjectHasher, cache: &Cache) -> Option<Opened> {
+        let (version, sealed) = cache.manifest()?;
+        let known = KnownManifest::open(gallery, version, &sealed).ok()?;
+        let open = |entry: &ManifestEntry| {
+            let CachedBlock { version, sealed_record, entries } = cache.block(entry.block)?;
+            let update = BlockUpdate {
+                block: entry.block,
+                version,
+                sealed_record: sealed_record.into(),
+                first_entry: 0,
+                entries: entries.into_iter().map(Bytes::from).collect(),
+            };
+            let (state, enrolled) = BlockState::open(gallery, hasher, None, update).ok()?;
+            state.is(entry).then(|| (entry.block, Arc::new(state), enrolled))
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let entries = known.manifest.entries();
+        let parts = in_parallel(split(threads, entries.len(), 1), |range| {
+            entries[range].iter().map(open).collect::<Option<Vec<_>>>()
+        });
+        let (mut states, mut all_enrolled) = (HashMap::new(), Vec::new());
+        for (block, state, enrolled) in parts.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten() {
+            states.insert(block, state);
+            all_enrolled.push((block, enrolled));
+        }
+        Some((Self::assemble(known, None, &mut states).ok()?, all_enrolled))
     }
 
     /// The view at another manifest, made of the blocks that did not change and those that did.

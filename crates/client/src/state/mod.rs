@@ -1,8 +1,10 @@
-//! What a client keeps on disk: high-water marks and enrolment journals.
+//! What a client keeps on disk: high-water marks, enrolment journals, and a cache of what it fetched.
 
+mod cache;
 mod journal;
 mod marks;
 
+pub(crate) use cache::{Cache, CachedBlock};
 pub(crate) use journal::Journal;
 pub(crate) use marks::{HighWater, Mark};
 
