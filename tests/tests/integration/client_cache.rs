@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 use tyto_client::tenant::keyring::Keyring;
 use tyto_client::tenant::{Template, TenantKey};
@@ -64,7 +65,7 @@ impl World {
         let options = IdentifyOptions { collect_all: true, ..IdentifyOptions::default() };
         let found = gallery.identify(&probe, options).await.unwrap();
         let mut scores: Vec<_> = found.all.unwrap().into_iter().map(|s| (s.subject, s.score)).collect();
-        let expected = |(i, t): (usize, &Template)| (subject(i).into(), probe.inner_product(t));
+        let expected = |(i, t): (usize, &Template)| (Arc::new(subject(i)), probe.inner_product(t));
         let mut expected: Vec<_> = self.templates.iter().enumerate().map(expected).collect();
         scores.sort();
         expected.sort();
@@ -126,8 +127,7 @@ async fn a_restarted_client_fetches_only_what_changed() {
 async fn a_damaged_or_foreign_cache_is_ignored_and_made_anew() {
     let mut world = World::new().await;
     let whole = world.opened("state").await.unwrap().opening().bytes_received;
-    let is_cache = |path: &PathBuf| !path.extension().is_some_and(|e| e == "mark" || e == "mark-lock");
-    let cached: Vec<_> = files(&world.state("state")).into_iter().filter(is_cache).collect();
+    let cached: Vec<_> = files(&world.state("state")).into_iter().filter(|path| is_cache(path)).collect();
     assert!(cached.len() >= 5, "masks, manifest and three blocks");
     for (number, path) in cached.iter().enumerate() {
         let good = fs::read(path).unwrap();
@@ -147,30 +147,38 @@ async fn a_damaged_or_foreign_cache_is_ignored_and_made_anew() {
     }
 }
 
+/// Everything but the high-water mark.
+fn is_cache(path: &Path) -> bool {
+    !path.extension().is_some_and(|extension| extension == "mark" || extension == "mark-lock")
+}
+
+/// Puts the cache of one state directory in the place of another's.
+fn replace_cache(from: &Path, to: &Path) {
+    for path in files(from).into_iter().filter(|path| is_cache(path)) {
+        fs::copy(&path, to.join(path.strip_prefix(from).unwrap())).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_cache_brings_nothing_old_back() {
     let mut world = World::new().await;
     drop(world.opened("state").await.unwrap());
-    let (state, old_state) = (world.state("state"), world.state("old state"));
+    let (state, old_state, new_state) =
+        (world.state("state"), world.state("old state"), world.state("new state"));
     copy(&state, &old_state);
     // The server's data as of now, to roll back to.
-    let (data, old_data) = (world.directory.path().join("server"), world.directory.path().join("old server"));
+    let (data, old_data) = (world.state("server"), world.state("old server"));
     world.server.kill();
     copy(&data, &old_data);
     world.server = ServerProcess::start(BINARY, world.directory.path(), &world.address);
     let other = world.opened("other").await.unwrap();
     world.enrol(&other, 7).await;
     drop(other);
-    let current = world.opened("state").await.unwrap();
-    assert_eq!(current.opening().new_entries, 7);
-    drop(current);
+    assert_eq!(world.opened("state").await.unwrap().opening().new_entries, 7);
+    copy(&state, &new_state);
 
     // The cache rolled back alone: the client asks for what is newer.
-    for path in files(&old_state) {
-        if !path.extension().is_some_and(|extension| extension == "mark" || extension == "mark-lock") {
-            fs::copy(&path, state.join(path.strip_prefix(&old_state).unwrap())).unwrap();
-        }
-    }
+    replace_cache(&old_state, &state);
     let gallery = world.opened("state").await.unwrap();
     assert_eq!(gallery.opening().new_entries, 7);
     world.assert_answers(&gallery).await;
@@ -181,17 +189,13 @@ async fn an_old_cache_brings_nothing_old_back() {
     fs::remove_dir_all(&data).unwrap();
     copy(&old_data, &data);
     world.server = ServerProcess::start(BINARY, world.directory.path(), &world.address);
-    let refused = |result: Result<GalleryHandle, Error>| matches!(result, Err(Error::RolledBack { .. }));
-    for path in files(&old_state) {
-        if !path.extension().is_some_and(|extension| extension == "mark" || extension == "mark-lock") {
-            fs::copy(&path, state.join(path.strip_prefix(&old_state).unwrap())).unwrap();
-        }
-    }
-    assert!(refused(world.opened("state").await));
+    replace_cache(&old_state, &state);
+    assert!(matches!(world.opened("state").await, Err(Error::RolledBack { .. })));
     // Without the mark, a cache that is newer than the server says as much.
-    let newer = world.state("other");
-    for path in files(&newer).into_iter().filter(|p| p.extension().is_some_and(|e| e == "mark")) {
-        fs::remove_file(path).unwrap();
+    replace_cache(&new_state, &state);
+    for mark in files(&state).into_iter().filter(|path| path.extension().is_some_and(|e| e == "mark")) {
+        fs::remove_file(mark).unwrap();
     }
+    assert!(matches!(world.opened("state").await, Err(Error::RolledBack { .. })));
     assert!(world.opened("nobody").await.is_ok(), "who never saw more has nothing to compare with");
 }
