@@ -18,7 +18,7 @@ async fn populated(fixture: &mut Fixture, seed: u64, dimension: u32, stride: u32
     let mut model = Model::create(&mut fixture.galleries, seed, dimension, stride).await;
     model.provision(&mut fixture.galleries, 2).await;
     model.enrol(&mut fixture.galleries, 0, &[(3, subject(1)), (4, subject(2)), (0, subject(1))]).await;
-    model.enrol(&mut fixture.galleries, 1, &[(200, subject(1))]).await;
+    model.enrol(&mut fixture.galleries, 1, &[(100, subject(1))]).await;
     model
 }
 
@@ -38,8 +38,9 @@ fn results(model: &Model, queries: &[Vec<Poly>], who: u8) -> Vec<SlotResult> {
 #[tokio::test]
 async fn verification_answers_every_template_of_the_subject_for_both_queries() {
     let mut fixture = Fixture::start().await;
-    for stride in [1, 8] {
-        let mut model = populated(&mut fixture, u64::from(stride), 8, stride).await;
+    // Off the async threads, and on them.
+    for (dimension, stride) in [(8, 1), (8, 8), (16, 16), (40, 16)] {
+        let mut model = populated(&mut fixture, u64::from(dimension + stride), dimension, stride).await;
         let queries = model.queries(Kind::Verify);
         let mut request = model.verification(subject(1), model.whole(&queries));
         let answer = verify(&mut fixture.matching, request.clone()).await.unwrap();
@@ -135,7 +136,7 @@ async fn what_can_be_refused_without_a_ticket_does_not_use_it_up() {
 #[tokio::test]
 async fn a_ticket_spent_on_an_unknown_subject_stays_spent() {
     let mut fixture = Fixture::start().await;
-    let mut model = populated(&mut fixture, 8, 8, 8).await;
+    let mut model = populated(&mut fixture, 8, 16, 16).await;
     let pads = model.queries(Kind::Verify);
     let ticket = model.ticket(&mut fixture.matching, Kind::Verify, &pads).await;
     let (usage, _) = model.ticket_use(ticket, &pads);
@@ -250,7 +251,7 @@ async fn callers_that_do_not_read_hold_nobody_up_and_get_their_answers_when_they
 #[tokio::test]
 async fn an_attested_verification_says_what_was_done() {
     let mut fixture = Fixture::start_with(|config| config.issuer = "tyto test".into()).await;
-    let mut model = populated(&mut fixture, 13, 8, 8).await;
+    let mut model = populated(&mut fixture, 13, 16, 16).await;
     let queries = model.queries(Kind::Verify);
     let mut request = model.verification(subject(2), model.whole(&queries));
     let wanted = model.attestation();
