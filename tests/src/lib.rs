@@ -1,8 +1,10 @@
 //! What the end-to-end tests share: a real server in this process ([`rig`]), the same behind a proxy that commits one
-//! fault at a time ([`dishonest`]) or in a process of its own ([`process`]), and data that lies beside the project ([`data`]).
+//! fault at a time ([`dishonest`]) or in a process of its own ([`process`]), what a server measured of itself
+//! ([`metrics`]), and data that lies beside the project ([`data`]).
 
 pub mod data;
 pub mod dishonest;
+pub mod metrics;
 pub mod process;
 pub mod rig;
 

@@ -11,6 +11,8 @@ pub struct ServerProcess {
     child: Child,
     /// Where it listens.
     pub endpoint: String,
+    /// Where it serves its metrics, if it was asked to.
+    pub metrics: Option<String>,
     /// What it logs.
     pub log: PathBuf,
 }
@@ -21,23 +23,41 @@ impl ServerProcess {
     /// # Panics
     /// If it does not start.
     pub fn start(binary: &str, directory: &Path, address: &str) -> Self {
+        Self::start_with(binary, directory, &["--listen", address, "--log", "trace,h2=info,hyper=info"])
+    }
+
+    /// The same on any port, with metrics, and with little in the log, to be measured.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with_metrics(binary: &str, directory: &Path) -> Self {
+        let any = "127.0.0.1:0";
+        Self::start_with(binary, directory, &["--listen", any, "--admin-listen", any, "--log", "warn"])
+    }
+
+    fn start_with(binary: &str, directory: &Path, options: &[&str]) -> Self {
         let log = directory.join("server.log");
         let append = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", address, "--log", "trace,h2=info,hyper=info", "--data-dir"])
+            .arg("serve")
+            .args(options)
+            .arg("--data-dir")
             .arg(directory.join("server"))
             .stdout(Stdio::piped())
             .stderr(append)
             .spawn()
             .expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut metrics = None;
         let endpoint = loop {
             let line = lines.next().expect("the server says where it listens").expect("readable output");
-            if let Some(address) = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")) {
-                break format!("http://{address}");
+            match (line.strip_prefix("tytod serves metrics on "), line.strip_prefix("tytod listens on ")) {
+                (Some(address), _) => metrics = Some(address.to_owned()),
+                (_, Some(address)) => break format!("http://{address}"),
+                _ => {}
             }
         };
-        Self { child, endpoint, log }
+        Self { child, endpoint, metrics, log }
     }
 
     /// Its process id.

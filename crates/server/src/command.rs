@@ -93,7 +93,10 @@ fn serve(config: Config) -> Result<(), Error> {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let server = Server::start(config).await?;
-        // For whoever started it with port 0.
+        // For whoever started it with port 0. The last line says that it serves.
+        if let Some(address) = server.admin_addr() {
+            println!("tytod serves metrics on {address}");
+        }
         println!("tytod listens on {}", server.local_addr());
         tokio::select! {
             _ = terminate.recv() => {}

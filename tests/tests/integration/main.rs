@@ -6,6 +6,7 @@
 mod canary;
 mod cli;
 mod client_cache;
+mod concurrency;
 mod crate_graph;
 mod dishonest;
 mod dishonest_client;
