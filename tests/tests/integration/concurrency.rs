@@ -234,7 +234,8 @@ async fn change(gallery: GalleryHandle, templates: Arc<Vec<Template>>, first: u6
     let mut held = BTreeSet::new();
     let mut history = History::from([(first, held.clone())]);
     for (round, numbers) in (0..templates.len()).collect::<Vec<_>>().chunks(25).enumerate() {
-        let items = numbers.iter().map(|&number| (subject(number), templates[number].clone()));
+        let items: Vec<_> =
+            numbers.iter().map(|&number| (subject(number), templates[number].clone())).collect();
         gallery.enrol(items, &|_| ()).await.expect("all are enrolled");
         held.extend(numbers);
         history.insert(gallery.sync().await.expect("the records").manifest_version, held.clone());
