@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tyto_engine::{Block, BlockState, Gallery, Located, Verification, prepare_query, read_queries};
 use tyto_kernels::{
-    Backend, MATCH_BATCH, MAX_PROBES, N, NttPoly, PACKED_POLY_BYTES, PackedBlock, Poly, Q, forward, inverse,
-    match_blocks, pack, supported,
+    Backend, MAX_PROBES, N, NttPoly, PACKED_POLY_BYTES, PackedBlock, Poly, Q, forward, inverse, match_blocks,
+    pack, supported,
 };
 use tyto_scheme::query::Kind;
 use tyto_scheme::segment::write_polynomials;
@@ -15,6 +15,9 @@ use crate::counted::path;
 
 /// Coordinates of a template.
 pub(crate) const DIMENSION: u32 = 128;
+
+/// Blocks that are matched at once: fewer than a server takes, so that counting does not take long.
+const BLOCKS: usize = 8;
 
 /// Numbers that are the same in every run.
 struct Numbers(u64);
@@ -90,7 +93,7 @@ fn identification(numbers: &mut Numbers) {
     let (content, probe) = (numbers.polys(DIMENSION as usize), numbers.polys(DIMENSION as usize));
     let mut block = PackedBlock::new(DIMENSION as usize);
     content.iter().enumerate().for_each(|(c, poly)| block.set(c, &forward(poly)));
-    let blocks = [&block; MATCH_BATCH];
+    let blocks = [&block; BLOCKS];
     let query = prepare_query(&probe);
     let expected = content.iter().zip(&probe).fold(NttPoly::zero(), |mut sum, (b, q)| {
         sum.mul_add_assign(&forward(b), &forward(q));
@@ -103,7 +106,7 @@ fn identification(numbers: &mut Numbers) {
             let queries = vec![&query; probes];
             path(
                 &name,
-                || vec![NttPoly::zero(); MATCH_BATCH * probes],
+                || vec![NttPoly::zero(); BLOCKS * probes],
                 |mut out| {
                     match_blocks(backend, &blocks, &queries, &mut out);
                     out

@@ -7,9 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tyto_engine::{
-    Block, BlockState, Comparison, Gallery, Located, MATCH_BATCH, Snapshot, Verification, match_all,
-};
+use tyto_engine::{Block, BlockState, Comparison, Gallery, Located, Snapshot, Verification, match_all};
 use tyto_kernels::{NttPoly, detect, forward, forward_into, inverse};
 use tyto_scheme::segment::write_polynomials;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Layout, ParameterSet, reply};
@@ -23,6 +21,8 @@ use crate::{Control, Error, Options};
 
 /// Coordinates of a template.
 const DIMENSION: u32 = 128;
+/// Blocks that a thread's part of a pass is a multiple of.
+const GRAIN: usize = 4;
 /// The last-level cache of a machine that does not tell.
 const UNKNOWN_CACHE_BYTES: u64 = 32 << 20;
 /// Time of the shortest piece of work that is timed.
@@ -70,12 +70,12 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     powers.take_while(|&threads| threads < cores).chain([cores]).collect()
 }
 
-/// The bytes of a gallery that every core gets the same part of and that fits `bytes`, if that can be; a batch for
+/// The bytes of a gallery that every core gets the same part of and that fits `bytes`, if that can be; one grain for
 /// every core else.
 fn even_bytes(bytes: u64, cores: usize) -> Result<usize, Error> {
     let layout = Layout::identification(ParameterSet::Exact41, DIMENSION)?;
-    let batch = MATCH_BATCH * Block::packed_bytes(&layout);
-    Ok((bytes as usize / batch / cores).max(1) * cores * batch)
+    let grain = GRAIN * Block::packed_bytes(&layout);
+    Ok((bytes as usize / grain / cores).max(1) * cores * grain)
 }
 
 pub(crate) fn threads(options: &Options, machine: &Machine, control: &Control<'_>) -> Result<Threads, Error> {
@@ -180,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn every_core_gets_whole_batches_of_the_gallery() {
-        let batch = even_bytes(1, 1).unwrap();
-        assert_eq!(even_bytes(1, 3).unwrap(), 3 * batch);
-        assert_eq!(even_bytes(7 * batch as u64, 2).unwrap(), 6 * batch);
+    fn every_core_gets_the_same_part_of_the_gallery() {
+        let grain = even_bytes(1, 1).unwrap();
+        assert_eq!(even_bytes(1, 3).unwrap(), 3 * grain);
+        assert_eq!(even_bytes(7 * grain as u64, 2).unwrap(), 6 * grain);
     }
 }

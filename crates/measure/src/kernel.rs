@@ -28,6 +28,8 @@ const PIECE: Duration = Duration::from_millis(4);
 const LONGEST_PASS: Duration = Duration::from_millis(250);
 /// Part of a gallery that a pass reads at least: no cache holds it.
 const LEAST_PASS_BYTES: usize = 128 << 20;
+/// Blocks from which the time of a pass is estimated.
+const TRIED_BLOCKS: usize = 8;
 /// Rounds of each measurement.
 const MIN_ROUNDS: usize = 3;
 
@@ -82,7 +84,7 @@ impl<'a> Pass<'a> {
     /// Shortens the pass to about [`LONGEST_PASS`].
     fn shorten(&mut self) {
         let all = self.blocks;
-        self.blocks = &all[..all.len().min(MATCH_BATCH)];
+        self.blocks = &all[..all.len().min(TRIED_BLOCKS)];
         let started = Instant::now();
         self.run();
         let each = started.elapsed().as_secs_f64() / self.blocks.len() as f64;

@@ -34,6 +34,7 @@ impl Axis {
     /// Logarithmic, between numbers of 1, 2 or 5 times a power of ten.
     pub(super) fn decades(title: &str, values: &[f64]) -> Self {
         let (low, high) = (round_125(least(values), -1), round_125(most(values), 1));
+        let high = high.max(2.0 * low);
         let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let at = |digits: &[f64]| -> Vec<f64> {
             let all =
