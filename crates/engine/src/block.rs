@@ -157,6 +157,11 @@ impl Block {
         layout.polynomials_bytes()
     }
 
+    /// Bytes of memory of this process that dropped blocks still hold once there are `count` more blocks of a layout.
+    pub fn idle_bytes(layout: &Layout, count: usize) -> usize {
+        PackedBlock::idle_bytes(layout.chunks(), count)
+    }
+
     /// Bytes of memory that the block takes, its record included.
     pub fn resident_bytes(&self) -> usize {
         self.packed.bytes() + size_of_val(&*self.directory) + self.state.record.len() + size_of::<Self>()

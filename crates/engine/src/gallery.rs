@@ -3,7 +3,7 @@ use crate::block::{Block, BlockState, SlotChanges};
 use crate::index::SubjectIndex;
 use crate::slots::SlotSet;
 use crate::snapshot::{Located, Snapshot};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tyto_scheme::{BlockId, Delta, GalleryParameters, Layout, Pseudonym};
 
@@ -70,8 +70,8 @@ pub struct Prepared {
     /// Subjects that a block got, and subjects that left it altogether.
     gained: Vec<(Pseudonym, u32)>,
     lost: Vec<(Pseudonym, u32)>,
-    /// The block ids that are new.
-    appended: Vec<BlockId>,
+    /// Where each block will be, if there are new ones.
+    ordinals: Option<Arc<Ordinals>>,
 }
 
 impl Prepared {
@@ -87,9 +87,13 @@ pub struct Gallery {
     current: RwLock<Current>,
 }
 
+/// Places of blocks in a snapshot.
+type Ordinals = HashMap<BlockId, u32>;
+
 struct Current {
     snapshot: Arc<Snapshot>,
-    ordinals: HashMap<BlockId, u32>,
+    /// Replaced whole, as the snapshot is.
+    ordinals: Arc<Ordinals>,
     subjects: SubjectIndex,
 }
 
@@ -106,15 +110,13 @@ impl Gallery {
     ) -> Result<Self, Error> {
         let blocks: Vec<_> = blocks.into_iter().map(Arc::new).collect();
         let mut ordinals = HashMap::new();
-        let mut subjects = SubjectIndex::default();
         for (block, ordinal) in blocks.iter().zip(0..) {
             if ordinals.insert(block.id(), ordinal).is_some() {
                 return Err(Error::DuplicateBlock(block.id()));
             }
-            for &(subject, _) in block.directory() {
-                subjects.add(subject, ordinal);
-            }
         }
+        let subjects = blocks.iter().zip(0..).flat_map(|(block, ordinal)| entries(block, ordinal)).collect();
+        let ordinals = Arc::new(ordinals);
         let snapshot = Arc::new(Snapshot::new(parameters.layout, manifest_version, sealed_manifest, blocks));
         Ok(Self { parameters, current: RwLock::new(Current { snapshot, ordinals, subjects }) })
     }
@@ -132,24 +134,36 @@ impl Gallery {
     /// Replaces the content of `located` by the templates of a subject, by block and slot, and gives the snapshot in
     /// which they lie.
     pub fn locate(&self, subject: Pseudonym, located: &mut Vec<Located>) -> Arc<Snapshot> {
-        let current = self.read();
         located.clear();
-        current.snapshot.locate(subject, current.subjects.blocks_of(subject), located);
-        current.snapshot.clone()
+        let snapshot = {
+            let current = self.read();
+            let in_block = |ordinal| Located { ordinal: ordinal as usize, slot: 0 };
+            located.extend(current.subjects.blocks_of(subject).map(in_block));
+            current.snapshot.clone()
+        };
+        snapshot.locate(subject, located);
+        snapshot
     }
 
-    /// Whether a subject has at most `max` templates. Looks at no more of them than that.
+    /// Whether a subject has at most `max` templates. Looks at no more of them than that, nor at more blocks: while a
+    /// change is installed, the answer may be no for a subject that has fewer in more blocks than that.
     pub fn has_at_most(&self, subject: Pseudonym, max: usize) -> bool {
         let current = self.read();
-        let block = |ordinal| current.snapshot.blocks().get(ordinal as usize);
-        let blocks = current.subjects.blocks_of(subject).filter_map(block);
-        blocks.flat_map(|block| block.slots_of(subject)).nth(max).is_none()
+        let mut templates = 0;
+        for (seen, ordinal) in current.subjects.blocks_of(subject).enumerate() {
+            let block = current.snapshot.blocks().get(ordinal as usize);
+            templates += block.map_or(0, |block| block.slots_of(subject).take(max + 1 - templates).count());
+            if seen >= max || templates > max {
+                return false;
+            }
+        }
+        true
     }
 
     /// A block by its id.
     pub fn block(&self, id: BlockId) -> Option<Arc<Block>> {
-        let current = self.read();
-        current.ordinals.get(&id).map(|&ordinal| current.snapshot.blocks()[ordinal as usize].clone())
+        let (snapshot, ordinals) = self.blocks();
+        ordinals.get(&id).map(|&ordinal| snapshot.blocks()[ordinal as usize].clone())
     }
 
     /// Bytes of memory that the current version takes, its manifest included.
@@ -168,7 +182,8 @@ impl Gallery {
     /// [`Error::Stale`] if the gallery or one of the blocks is at another version than the change was made on;
     /// the other variants name what is wrong with the change.
     pub fn prepare(&self, change: Change) -> Result<Prepared, Error> {
-        let (base, places) = self.places(&change)?;
+        let (base, ordinals) = self.blocks();
+        let places = places(&base, &ordinals, &change)?;
         self.check_size(&change)?;
         let layout = self.parameters.layout;
         let mut blocks = base.blocks().to_vec();
@@ -190,14 +205,15 @@ impl Gallery {
             lost.extend(block.directory().iter().filter(gone).map(|&(subject, _)| (subject, ordinal)));
             blocks[ordinal as usize] = Arc::new(next);
         }
-        let mut appended = Vec::with_capacity(change.provisioned.len());
+        let mut appended = (!change.provisioned.is_empty()).then(|| Ordinals::clone(&ordinals));
         for block in change.provisioned {
-            gained.extend(block.directory().iter().map(|&(subject, _)| (subject, blocks.len() as u32)));
-            appended.push(block.id());
+            let ordinal = blocks.len() as u32;
+            gained.extend(entries(&block, ordinal));
+            appended.get_or_insert_default().insert(block.id(), ordinal);
             blocks.push(Arc::new(block));
         }
         let next = Snapshot::new(layout, change.manifest_version, change.sealed_manifest, blocks);
-        Ok(Prepared { base, next: Arc::new(next), gained, lost, appended })
+        Ok(Prepared { base, next: Arc::new(next), gained, lost, ordinals: appended.map(Arc::new) })
     }
 
     /// Makes a prepared change visible, all at once, and gives back what it took out of sight: freeing that takes a
@@ -211,7 +227,7 @@ impl Gallery {
     /// [`Error::Stale`] if another change was installed since this one was prepared; a caller that lets in one
     /// writer at a time does not see it.
     pub fn install(&self, prepared: Prepared) -> Result<Arc<Snapshot>, Error> {
-        let Prepared { base, next, gained, lost, appended } = prepared;
+        let Prepared { base, next, gained, lost, mut ordinals } = prepared;
         let check = |current: &Current| {
             let on_base = Arc::ptr_eq(&current.snapshot, &base);
             on_base.then_some(()).ok_or_else(|| Error::Stale { current: current.snapshot.manifest_version() })
@@ -223,8 +239,10 @@ impl Gallery {
         }
         let mut current = self.write();
         check(&current)?;
-        let first = base.blocks().len() as u32;
-        current.ordinals.extend(appended.into_iter().zip(first..));
+        if let Some(ordinals) = &mut ordinals {
+            // What is replaced is freed when nobody waits.
+            std::mem::swap(&mut current.ordinals, ordinals);
+        }
         let retired = std::mem::replace(&mut current.snapshot, next);
         drop(current);
         for some in lost.chunks(INDEX_STEP) {
@@ -234,31 +252,10 @@ impl Gallery {
         Ok(retired)
     }
 
-    /// Checks versions and block ids; gives the current snapshot and the place of each updated block in it.
-    fn places(&self, change: &Change) -> Result<(Arc<Snapshot>, Vec<u32>), Error> {
+    /// The blocks, and where each is.
+    fn blocks(&self) -> (Arc<Snapshot>, Arc<Ordinals>) {
         let current = self.read();
-        let version = current.snapshot.manifest_version();
-        if change.manifest_version != version + 1 {
-            return Err(Error::Stale { current: version });
-        }
-        let mut places = Vec::with_capacity(change.updates.len());
-        for update in &change.updates {
-            let ordinal = *current.ordinals.get(&update.block).ok_or(Error::UnknownBlock(update.block))?;
-            if places.contains(&ordinal) {
-                return Err(Error::DuplicateBlock(update.block));
-            }
-            places.push(ordinal);
-            if current.snapshot.blocks()[ordinal as usize].version() != update.base_version {
-                return Err(Error::Stale { current: version });
-            }
-        }
-        let mut new: Vec<BlockId> = change.provisioned.iter().map(Block::id).collect();
-        new.sort_unstable();
-        let twice = new.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-        match twice.or_else(|| new.into_iter().find(|id| current.ordinals.contains_key(id))) {
-            Some(id) => Err(Error::DuplicateBlock(id)),
-            None => Ok((current.snapshot.clone(), places)),
-        }
+        (current.snapshot.clone(), current.ordinals.clone())
     }
 
     fn check_size(&self, change: &Change) -> Result<(), Error> {
@@ -276,6 +273,38 @@ impl Gallery {
 
     fn write(&self) -> RwLockWriteGuard<'_, Current> {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Entries of the index for a block, as many as it has templates.
+fn entries(block: &Block, ordinal: u32) -> impl Iterator<Item = (Pseudonym, u32)> {
+    block.directory().iter().map(move |&(subject, _)| (subject, ordinal))
+}
+
+/// Checks versions and block ids; gives the place of each updated block.
+fn places(snapshot: &Snapshot, ordinals: &Ordinals, change: &Change) -> Result<Vec<u32>, Error> {
+    let version = snapshot.manifest_version();
+    if change.manifest_version != version + 1 {
+        return Err(Error::Stale { current: version });
+    }
+    let mut places = Vec::with_capacity(change.updates.len());
+    let mut updated = BTreeSet::new();
+    for update in &change.updates {
+        let ordinal = *ordinals.get(&update.block).ok_or(Error::UnknownBlock(update.block))?;
+        if !updated.insert(ordinal) {
+            return Err(Error::DuplicateBlock(update.block));
+        }
+        places.push(ordinal);
+        if snapshot.blocks()[ordinal as usize].version() != update.base_version {
+            return Err(Error::Stale { current: version });
+        }
+    }
+    let mut new: Vec<BlockId> = change.provisioned.iter().map(Block::id).collect();
+    new.sort_unstable();
+    let twice = new.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    match twice.or_else(|| new.into_iter().find(|id| ordinals.contains_key(id))) {
+        Some(id) => Err(Error::DuplicateBlock(id)),
+        None => Ok(places),
     }
 }
 

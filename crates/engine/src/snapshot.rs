@@ -80,19 +80,16 @@ impl Snapshot {
         *self.digests.get_or_init(|| make(self))
     }
 
-    /// Appends the templates of a subject in the blocks that an index named, by block and slot. The index may name
-    /// blocks that do not hold the subject, or that are only about to be in the gallery.
-    pub(crate) fn locate(
-        &self,
-        subject: Pseudonym,
-        ordinals: impl Iterator<Item = u32>,
-        located: &mut Vec<Located>,
-    ) {
-        for ordinal in ordinals {
-            let ordinal = ordinal as usize;
+    /// Replaces the blocks that an index named by the templates of a subject in them, by block and slot. The index may
+    /// name blocks that do not hold the subject, or that are only about to be in the gallery.
+    pub(crate) fn locate(&self, subject: Pseudonym, located: &mut Vec<Located>) {
+        let named = located.len();
+        for i in 0..named {
+            let ordinal = located[i].ordinal;
             let in_block = self.blocks.get(ordinal).into_iter().flat_map(|block| block.slots_of(subject));
             located.extend(in_block.map(|slot| Located { ordinal, slot }));
         }
+        located.drain(..named);
         located.sort_unstable();
     }
 }

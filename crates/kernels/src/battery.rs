@@ -115,30 +115,35 @@ fn matches_every_count(backend: Backend) {
     }
 }
 
-/// The lazy sums at their bound: the most terms in one go, every value the largest.
+/// The lazy sums at their bound: the most terms in one go, every value the largest, or the largest whose low limb is
+/// the largest, in limbs of 32 bits and of 21.
 fn matches_the_largest_sums(backend: Backend) {
-    let largest = NttPoly::constant(Q - 1);
-    let mut block = PackedBlock::new(MAX_POLYNOMIALS);
-    let mut query = PackedQuery::new(MAX_POLYNOMIALS);
-    for c in 0..MAX_POLYNOMIALS {
-        block.set(c, &largest);
-        query.set(c, &largest);
+    const LARGEST: [u64; 3] = [Q - 1, (1 << 41) - (1 << 32) - 1, (1 << 41) - (1 << 21) - 1];
+    for value in LARGEST {
+        let mut block = PackedBlock::new(MAX_POLYNOMIALS);
+        (0..MAX_POLYNOMIALS).for_each(|c| block.set(c, &NttPoly::constant(value)));
+        for factor in LARGEST {
+            let mut query = PackedQuery::new(MAX_POLYNOMIALS);
+            (0..MAX_POLYNOMIALS).for_each(|c| query.set(c, &NttPoly::constant(factor)));
+            let products = MAX_POLYNOMIALS as u128 * u128::from(value) * u128::from(factor);
+            let total = (products % u128::from(Q)) as u64;
+            // From the largest sums on.
+            let bytes = block.bytes_from(3, 0);
+            let lanes = query.row(3, 0, MAX_POLYNOMIALS);
+            let (mut one, mut four) = ([Q - 1; LANES], [[Q - 1; LANES]; 4]);
+            with_kernel!(backend, kernel => {
+                let [a, b, c, d] = four.each_mut();
+                kernel.match_group([bytes; 2], [lanes; 2], 0, [[a, b], [c, d]]);
+                kernel.match_group([bytes], [lanes], 0, [[&mut one]]);
+            });
+            let expected = modq::add(total, Q - 1);
+            assert_eq!(one, [expected; LANES], "{value} by {factor}");
+            assert_eq!(four, [[expected; LANES]; 4], "{value} by {factor}");
+            let mut out = NttPoly::zero();
+            match_block(backend, &block, &query, &mut out);
+            assert!(out == NttPoly::constant(total), "{value} by {factor}");
+        }
     }
-    // (-1)^2 each time.
-    // From the largest sums on.
-    let bytes = block.bytes_from(3, 0);
-    let lanes = query.row(3, 0, MAX_POLYNOMIALS);
-    let (mut one, mut four) = ([Q - 1; LANES], [[Q - 1; LANES]; 4]);
-    with_kernel!(backend, kernel => {
-        let [a, b, c, d] = four.each_mut();
-        kernel.match_group([bytes; 2], [lanes; 2], 0, [[a, b], [c, d]]);
-        kernel.match_group([bytes], [lanes], 0, [[&mut one]]);
-    });
-    assert_eq!(one, [MAX_POLYNOMIALS as u64 - 1; LANES]);
-    assert_eq!(four, [[MAX_POLYNOMIALS as u64 - 1; LANES]; 4]);
-    let mut out = NttPoly::zero();
-    match_block(backend, &block, &query, &mut out);
-    assert!(out == NttPoly::constant(MAX_POLYNOMIALS as u64));
 }
 
 fn matches_every_batch(backend: Backend) {

@@ -2,7 +2,7 @@
 
 use crate::aligned::{LINE_BYTES, Lanes};
 use crate::pack::{pack_group, unpack_group};
-use crate::slab::Place;
+use crate::slab::{Place, idle_bytes};
 use crate::{GROUP_BYTES, GROUPS, LANES, NttPoly, Q, modq};
 
 /// Polynomials that one block or query may have: the bound on the kernel's lazy sums.
@@ -19,7 +19,7 @@ fn check_count(polynomials: usize) {
 ///
 /// Layout: `[group of 8 values: 256][polynomial: C][41 bytes]`, 64-byte aligned, with enough bytes after the
 /// last group that a 64-byte load of it stays inside. Blocks of one size lie together in huge pages where the
-/// system gives them; memory goes back to it when no block is left nearby.
+/// system gives them; memory goes back to it when no block is left nearby, or is kept for the next ones.
 #[derive(Clone)]
 pub struct PackedBlock {
     polynomials: usize,
@@ -34,8 +34,17 @@ impl PackedBlock {
     /// If `polynomials` is 0 or more than [`MAX_POLYNOMIALS`].
     pub fn new(polynomials: usize) -> Self {
         check_count(polynomials);
-        let used = GROUPS * polynomials * GROUP_BYTES;
-        Self { polynomials, bytes: Place::zeroed(used + LINE_BYTES - GROUP_BYTES) }
+        Self { polynomials, bytes: Place::zeroed(Self::needed_bytes(polynomials)) }
+    }
+
+    fn needed_bytes(polynomials: usize) -> usize {
+        GROUPS * polynomials * GROUP_BYTES + LINE_BYTES - GROUP_BYTES
+    }
+
+    /// Bytes of memory of this process that dropped blocks still hold once there are `count` more blocks of
+    /// `polynomials` polynomials: those take what blocks of their size left.
+    pub fn idle_bytes(polynomials: usize, count: usize) -> usize {
+        idle_bytes(Self::needed_bytes(polynomials), count)
     }
 
     /// The number `C` of polynomials.

@@ -3,9 +3,11 @@
 //! A gallery is read from end to end at the speed of memory, which 4 KiB pages would slow down by a page walk each.
 //! So blocks lie in slabs that are aligned to huge pages and, on Linux, advised to be such. All blocks of a gallery
 //! have one size; a slab holds places of one size only, so nothing is lost between them, and a place that a changed
-//! block leaves is taken by the next. A slab goes back to the system when its last place is free.
+//! block leaves is taken by the next. A slab goes back to the system when its last place is free, and huge pages
+//! without a block before that, once many free places are held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +21,10 @@ const MAX_SLAB_BYTES: usize = 64 << 20;
 
 /// Places that a slab has, unless that makes it too large.
 const PLACES: usize = 64;
+
+/// Bytes of free places that are kept for the next blocks, at most, if they make up whole huge pages: as many as one
+/// change of a gallery leaves.
+const KEPT_IDLE_BYTES: usize = 64 << 20;
 
 /// A buffer of bytes of its own, aligned to cache lines and made of whole ones.
 pub(crate) struct Place {
@@ -44,7 +50,7 @@ impl Place {
     /// A place with any content, and whether it was used before: if not, it is zero. All of it is initialised.
     fn take(min_bytes: usize) -> (Self, bool) {
         let bytes = min_bytes.next_multiple_of(LINE_BYTES);
-        let (start, used) = sizes().entry(bytes).or_default().take(bytes);
+        let (start, used) = slabs().take(bytes);
         (Self { start, bytes }, used)
     }
 
@@ -77,19 +83,64 @@ impl Clone for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut sizes = sizes();
-        let size = sizes.get_mut(&self.bytes).expect("a place belongs to a slab of its size");
-        size.give_back(self.start, self.bytes);
-        if size.slabs.is_empty() {
-            sizes.remove(&self.bytes);
-        }
+        let region = slabs().give_back(self.start, self.bytes);
+        // Unmapping takes a while, and nobody waits for it.
+        drop(region);
     }
 }
 
-/// All slabs, by the bytes of their places. Whoever holds the lock leaves it consistent before anything can panic.
-fn sizes() -> MutexGuard<'static, BTreeMap<usize, Size>> {
-    static SIZES: Mutex<BTreeMap<usize, Size>> = Mutex::new(BTreeMap::new());
-    SIZES.lock().unwrap_or_else(PoisonError::into_inner)
+/// Bytes that free places hold in memory once `count` more places of at least `min_bytes` bytes are taken. What lies
+/// between the last place and the end of its huge page is not counted: at most a huge page for each size.
+pub(crate) fn idle_bytes(min_bytes: usize, count: usize) -> usize {
+    slabs().idle_bytes_with(min_bytes.next_multiple_of(LINE_BYTES), count)
+}
+
+/// All slabs. Whoever holds the lock leaves them consistent before anything can panic.
+fn slabs() -> MutexGuard<'static, Slabs> {
+    static SLABS: Mutex<Slabs> = Mutex::new(Slabs::new(KEPT_IDLE_BYTES));
+    SLABS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Slabs {
+    /// By the bytes of their places.
+    sizes: BTreeMap<usize, Size>,
+    /// Bytes of free places that take memory.
+    idle_bytes: usize,
+    /// Idle bytes from which on huge pages go back to the system.
+    kept_bytes: usize,
+}
+
+impl Slabs {
+    const fn new(kept_bytes: usize) -> Self {
+        Self { sizes: BTreeMap::new(), idle_bytes: 0, kept_bytes }
+    }
+
+    /// A free place, and whether it was used before: if not, it is zero.
+    fn take(&mut self, place_bytes: usize) -> (NonNull<u8>, bool) {
+        let (start, used) = self.sizes.entry(place_bytes).or_default().take(place_bytes);
+        if used {
+            self.idle_bytes -= place_bytes;
+        }
+        (start, used)
+    }
+
+    /// Frees a place. What is returned is to be unmapped when the lock is released.
+    fn give_back(&mut self, start: NonNull<u8>, place_bytes: usize) -> Option<Region> {
+        self.idle_bytes += place_bytes;
+        let discard = self.idle_bytes > self.kept_bytes;
+        let size = self.sizes.get_mut(&place_bytes).expect("a place belongs to a slab of its size");
+        let (places, region) = size.give_back(start, place_bytes, discard);
+        self.idle_bytes -= places * place_bytes;
+        if size.slabs.is_empty() {
+            self.sizes.remove(&place_bytes);
+        }
+        region
+    }
+
+    fn idle_bytes_with(&self, place_bytes: usize, count: usize) -> usize {
+        let reused = self.sizes.get(&place_bytes).map_or(0, |size| size.idle_places.min(count));
+        self.idle_bytes - reused * place_bytes
+    }
 }
 
 /// The slabs with places of one size.
@@ -97,59 +148,132 @@ fn sizes() -> MutexGuard<'static, BTreeMap<usize, Size>> {
 struct Size {
     /// By address.
     slabs: BTreeMap<usize, Slab>,
-    /// Addresses of those with a place that was used and is free.
-    with_free: BTreeSet<usize>,
-    /// The address of the one with places that were never used, if there is one.
-    unfinished: Option<usize>,
+    /// Addresses of those with a place that is free and takes memory.
+    with_idle: BTreeSet<usize>,
+    /// Addresses of those with a place that is free and takes none.
+    with_fresh: BTreeSet<usize>,
+    /// Places that are free and take memory.
+    idle_places: usize,
 }
 
 struct Slab {
     region: Region,
-    /// Places that were taken at some time: the first ones.
-    begun: usize,
-    /// Those of them that are free.
-    free: BTreeSet<usize>,
+    /// Places in use.
+    taken: usize,
+    /// Free places that were used.
+    idle: BTreeSet<usize>,
+    /// Free places that are zero, and of whose pages none was used since it came from the system.
+    fresh: BTreeSet<usize>,
+    pages: Vec<Page>,
+}
+
+/// A huge page of a slab.
+#[derive(Clone, Default)]
+struct Page {
+    /// Places in use that begin, end or go on in it.
+    taken: usize,
+    /// Whether there was one since it came from the system.
+    touched: bool,
 }
 
 impl Size {
     /// A free place and whether it was used before; used places first, since the others take no memory yet.
     fn take(&mut self, place_bytes: usize) -> (NonNull<u8>, bool) {
-        let address = self.with_free.first().copied().or(self.unfinished);
+        let address = self.with_idle.first().or(self.with_fresh.first()).copied();
         let address = address.unwrap_or_else(|| self.add_slab(place_bytes));
         let slab = self.slabs.get_mut(&address).expect("a slab with room is a slab");
-        let used = slab.free.pop_first();
-        if slab.free.is_empty() {
-            self.with_free.remove(&address);
-        }
-        let index = used.unwrap_or(slab.begun);
-        slab.begun = slab.begun.max(index + 1);
-        if self.unfinished == Some(address) && slab.begun == slab.region.bytes / place_bytes {
-            self.unfinished = None;
+        let idle = slab.idle.pop_first();
+        let index = idle.or_else(|| slab.fresh.pop_first()).expect("a slab with room has a free place");
+        slab.taken += 1;
+        for page in &mut slab.pages[pages_of(index, place_bytes)] {
+            *page = Page { taken: page.taken + 1, touched: true };
         }
         // SAFETY: `index` is below the number of places, so that the place lies within the slab.
-        (unsafe { slab.region.start.add(index * place_bytes) }, used.is_some())
+        let start = unsafe { slab.region.start.add(index * place_bytes) };
+        self.idle_places -= usize::from(idle.is_some());
+        self.note_room(address);
+        (start, idle.is_some())
     }
 
     fn add_slab(&mut self, place_bytes: usize) -> usize {
         let bytes = (PLACES * place_bytes).min(MAX_SLAB_BYTES).max(place_bytes);
         let region = Region::map(bytes.next_multiple_of(HUGE_PAGE_BYTES));
         let address = region.start.addr().get();
-        self.slabs.insert(address, Slab { region, begun: 0, free: BTreeSet::new() });
-        self.unfinished = Some(address);
+        let fresh = (0..region.bytes / place_bytes).collect();
+        let pages = vec![Page::default(); region.bytes / HUGE_PAGE_BYTES];
+        self.slabs.insert(address, Slab { region, taken: 0, idle: BTreeSet::new(), fresh, pages });
         address
     }
 
-    fn give_back(&mut self, start: NonNull<u8>, place_bytes: usize) {
+    /// How many idle places take no memory any more, and the slab if it is empty. Otherwise, huge pages that the place
+    /// leaves empty are given to the system if `discard` says so.
+    fn give_back(
+        &mut self,
+        start: NonNull<u8>,
+        place_bytes: usize,
+        discard: bool,
+    ) -> (usize, Option<Region>) {
         let (&address, slab) =
             self.slabs.range_mut(..=start.addr().get()).next_back().expect("a place lies in a slab");
-        slab.free.insert((start.addr().get() - address) / place_bytes);
-        self.with_free.insert(address);
-        if slab.free.len() == slab.begun {
-            self.with_free.remove(&address);
-            self.unfinished.take_if(|unfinished| *unfinished == address);
-            self.slabs.remove(&address);
-        }
+        let index = (start.addr().get() - address) / place_bytes;
+        slab.taken -= 1;
+        slab.idle.insert(index);
+        slab.pages[pages_of(index, place_bytes)].iter_mut().for_each(|page| page.taken -= 1);
+        let (places, region) = if slab.taken == 0 {
+            (slab.idle.len(), self.slabs.remove(&address).map(|slab| slab.region))
+        } else if discard {
+            (slab.discard_around(index, place_bytes), None)
+        } else {
+            (0, None)
+        };
+        self.idle_places += 1;
+        self.idle_places -= places;
+        self.note_room(address);
+        (places, region)
     }
+
+    /// Notes what free places the slab has, if there is one at this address.
+    fn note_room(&mut self, address: usize) {
+        let slab = self.slabs.get(&address);
+        let note = |set: &mut BTreeSet<usize>, has_room: bool| {
+            if has_room { set.insert(address) } else { set.remove(&address) }
+        };
+        note(&mut self.with_idle, slab.is_some_and(|slab| !slab.idle.is_empty()));
+        note(&mut self.with_fresh, slab.is_some_and(|slab| !slab.fresh.is_empty()));
+    }
+}
+
+impl Slab {
+    /// Gives the huge pages of a free place to the system, where no place is in use; gives the number of idle places
+    /// that became fresh. An idle place that has a page in use too remains idle: its other pages are zero now, which
+    /// is as good as any content.
+    fn discard_around(&mut self, index: usize, place_bytes: usize) -> usize {
+        let discarded = pages_of(index, place_bytes);
+        for number in discarded.clone() {
+            let page = &mut self.pages[number];
+            if page.taken == 0 && page.touched {
+                // SAFETY: no place in use has a byte in this page, and the idle ones promise no content.
+                page.touched = !unsafe { self.region.discard(number) };
+            }
+        }
+        let first = discarded.start * HUGE_PAGE_BYTES / place_bytes;
+        let end = (discarded.end * HUGE_PAGE_BYTES).div_ceil(place_bytes);
+        let untouched =
+            |index: usize| self.pages[pages_of(index, place_bytes)].iter().all(|page| !page.touched);
+        let fresh: Vec<usize> =
+            self.idle.range(first..end).copied().filter(|&index| untouched(index)).collect();
+        for index in &fresh {
+            self.idle.remove(index);
+        }
+        self.fresh.extend(&fresh);
+        fresh.len()
+    }
+}
+
+/// The huge pages in which a place lies.
+fn pages_of(index: usize, place_bytes: usize) -> Range<usize> {
+    let start = index * place_bytes;
+    start / HUGE_PAGE_BYTES..(start + place_bytes).div_ceil(HUGE_PAGE_BYTES)
 }
 
 /// Memory from the system, zeroed, aligned to huge pages and a multiple of one long.
@@ -195,6 +319,19 @@ mod system {
                 Self { start, bytes }
             }
         }
+
+        /// Gives a huge page to the system and says whether that worked: then the page is zero.
+        ///
+        /// # Safety
+        ///
+        /// It is a page of the region, and nobody relies on what is in it.
+        pub(super) unsafe fn discard(&self, page: usize) -> bool {
+            // SAFETY: the caller's promise: the page is part of the mapping, and its content may change.
+            unsafe {
+                let start = self.start.add(page * HUGE_PAGE_BYTES);
+                madvise(start.as_ptr().cast(), HUGE_PAGE_BYTES, Advice::LinuxDontNeed).is_ok()
+            }
+        }
     }
 
     impl Drop for Region {
@@ -233,6 +370,15 @@ mod system {
             let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout(bytes)));
             Self { start, bytes }
         }
+
+        /// Pages stay where they are.
+        ///
+        /// # Safety
+        ///
+        /// None is needed here.
+        pub(super) unsafe fn discard(&self, _page: usize) -> bool {
+            false
+        }
     }
 
     impl Drop for Region {
@@ -249,9 +395,9 @@ mod tests {
 
     /// Slabs of places of a size, and places taken in them; a test uses a size that no other uses.
     fn slabs(bytes: usize) -> Vec<(usize, usize)> {
-        let sizes = sizes();
-        let taken = |slab: &Slab| (slab.region.bytes, slab.begun - slab.free.len());
-        sizes.get(&bytes).map_or(Vec::new(), |size| size.slabs.values().map(taken).collect())
+        let slabs = super::slabs();
+        let taken = |slab: &Slab| (slab.region.bytes, slab.taken);
+        slabs.sizes.get(&bytes).map_or(Vec::new(), |size| size.slabs.values().map(taken).collect())
     }
 
     fn filled(bytes: usize, byte: u8) -> Place {
@@ -302,6 +448,61 @@ mod tests {
             assert_eq!(slabs(bytes), [(slab_bytes, 1)], "places of {bytes} bytes");
             drop(place);
         }
+    }
+
+    fn fill(start: NonNull<u8>, bytes: usize, byte: u8) {
+        // SAFETY: a place that was taken and not given back.
+        unsafe { start.as_ptr().write_bytes(byte, bytes) }
+    }
+
+    fn holds(start: NonNull<u8>, bytes: usize, byte: u8) -> bool {
+        // SAFETY: as in `fill`; places are initialised.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), bytes) }.iter().all(|&b| b == byte)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn huge_pages_without_a_place_in_use_go_back_and_their_places_are_zero() {
+        // 2.4 MiB: every place shares its first and last page with its neighbours.
+        let bytes = 64 * 40_009;
+        let mut slabs = Slabs::new(0);
+        let places: Vec<_> = (0..12).map(|_| slabs.take(bytes).0).collect();
+        places.iter().zip(1..).for_each(|(&place, byte)| fill(place, bytes, byte));
+        assert_eq!(slabs.idle_bytes, 0);
+        for place in &places[3..6] {
+            assert!(slabs.give_back(*place, bytes).is_none());
+        }
+        // The outer two have a page that a neighbour needs.
+        assert_eq!(slabs.idle_bytes, 2 * bytes);
+        assert_eq!([0, 1, 5].map(|count| slabs.idle_bytes_with(bytes, count)), [2 * bytes, bytes, 0]);
+        assert_eq!(slabs.idle_bytes_with(64, 5), 2 * bytes);
+        let again: Vec<_> = (0..3).map(|_| slabs.take(bytes)).collect();
+        // What takes memory comes first.
+        assert_eq!(again, [(places[3], true), (places[5], true), (places[4], false)]);
+        assert!(holds(places[4], bytes, 0));
+        for &(place, _) in &again {
+            fill(place, bytes, 77);
+        }
+        for (i, (&place, byte)) in places.iter().zip(1..).enumerate() {
+            assert!(holds(place, bytes, if (3..6).contains(&i) { 77 } else { byte }), "place {i}");
+        }
+        let regions: Vec<_> = places.iter().filter_map(|place| slabs.give_back(*place, bytes)).collect();
+        assert_eq!((regions.len(), slabs.idle_bytes, slabs.sizes.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn free_places_are_kept_up_to_a_limit() {
+        let bytes = HUGE_PAGE_BYTES;
+        let mut slabs = Slabs::new(2 * bytes);
+        let places: Vec<_> = (0..6).map(|_| slabs.take(bytes).0).collect();
+        let idle = [1, 2, 3, 4].map(|i| {
+            slabs.give_back(places[i], bytes);
+            slabs.idle_bytes / bytes
+        });
+        assert_eq!(idle, if cfg!(target_os = "linux") { [1, 2, 2, 2] } else { [1, 2, 3, 4] });
+        // As if never used: where they are in the slab is all that matters.
+        let taken: BTreeSet<_> = (0..4).map(|_| slabs.take(bytes).0).collect();
+        assert_eq!((taken, slabs.idle_bytes), (places[1..5].iter().copied().collect(), 0));
     }
 
     #[test]

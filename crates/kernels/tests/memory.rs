@@ -24,6 +24,24 @@ fn dropped_blocks_give_their_memory_back() {
         blocks[..200].iter_mut().for_each(|block| *block = copy.clone());
     }
     assert!(resident_bytes() < replaced + (4 << 20));
-    drop(blocks);
+    // A few that are left keep their huge pages only, beside what is kept for the next blocks.
+    let copy = blocks[0].clone();
+    blocks.resize_with(1000, || copy.clone());
+    assert!(resident_bytes() >= before + 1000 * copy.bytes());
+    let mut number = 0;
+    blocks.retain(|_| {
+        number += 1;
+        number % 250 == 0
+    });
+    assert!(resident_bytes() < before + (64 << 20) + (24 << 20));
+    let idle = PackedBlock::idle_bytes(16, 0);
+    assert!(idle < (64 << 20) + (24 << 20) && idle > 100 * copy.bytes());
+    let reused = vec![copy.clone(); 100];
+    assert_eq!(
+        (PackedBlock::idle_bytes(16, 0), PackedBlock::idle_bytes(16, idle)),
+        (idle - 100 * copy.bytes(), 0)
+    );
+    drop((blocks, copy, reused));
+    assert_eq!(PackedBlock::idle_bytes(16, 0), 0);
     assert!(resident_bytes() < before + (4 << 20), "slabs without a block are unmapped");
 }

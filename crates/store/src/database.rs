@@ -51,10 +51,12 @@ impl Database {
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
         let reading = options.create_if_missing(false).pragma("query_only", "ON");
+        // Each connection has a thread, which inherits the priority of whoever opens it, for ever: all are opened here
+        // and kept, and none within work that gives way.
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
-                .min_connections(1)
+                .min_connections(connections)
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
@@ -149,4 +151,17 @@ pub(crate) fn bytes(row: &SqliteRow, column: &str) -> Result<Bytes, Error> {
 /// Unix milliseconds and versions as SQL stores them; larger ones than 2^63 - 1 do not occur in practice.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_is_open_from_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).await.unwrap();
+        assert_eq!((database.writer.size(), database.readers.size()), (1, READERS));
+        database.close().await;
+    }
 }
