@@ -32,7 +32,8 @@ impl Residence {
         Self { max_bytes, reserved: Mutex::default() }
     }
 
-    /// Reserves room for a segment's blocks and its manifest.
+    /// Reserves room for a segment's blocks and its manifest. Memory that the blocks of galleries left behind, between
+    /// others that are still there, counts as taken, unless the new blocks lie in it.
     ///
     /// # Errors
     /// [`Error::ResidentBytes`].
@@ -46,7 +47,8 @@ impl Residence {
         let blocks = commit.records.len() * (Block::packed_bytes(&parameters.layout) + size_of::<Block>());
         let bytes = (blocks + records + commit.manifest.sealed.len()) as u64;
         let mut reserved = self.lock();
-        let found = galleries.resident_bytes() + *reserved + bytes;
+        let idle = Block::idle_bytes(&parameters.layout, commit.records.len()) as u64;
+        let found = galleries.resident_bytes() + *reserved + bytes + idle;
         if found > self.max_bytes {
             return Err(Error::ResidentBytes { found, max: self.max_bytes });
         }

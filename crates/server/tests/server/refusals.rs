@@ -299,8 +299,24 @@ async fn wrong_ids_and_pages_are_refused_by_field() {
     );
 }
 
+#[test]
+fn segments_beyond_the_memory_limit_are_refused_and_do_not_start() {
+    // Again, in a process of its own: what other tests leave in memory counts, too.
+    let program = std::env::current_exe().unwrap();
+    let mut test = std::process::Command::new(program);
+    test.args(["--exact", "refusals::the_memory_limit_of_a_process"]).env(ALONE, "1");
+    let output = test.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Set in the process of a test that is alone.
+const ALONE: &str = "TYTO_TEST_ALONE";
+
 #[tokio::test]
-async fn segments_beyond_the_memory_limit_are_refused_and_do_not_start() {
+async fn the_memory_limit_of_a_process() {
+    if std::env::var_os(ALONE).is_none() {
+        return;
+    }
     let mut fixture = Fixture::start().await;
     let mut model = Model::create(&mut fixture.galleries, 8, 8, 8).await;
     model.provision(&mut fixture.galleries, 2).await;
