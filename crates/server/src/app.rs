@@ -1,11 +1,12 @@
 //! What all services share.
 
 use crate::Error;
-use crate::background::Background;
-use crate::config::{Config, cores};
+use crate::background::{Background, LowPriority};
+use crate::config::Config;
 use crate::galleries::Galleries;
 use crate::metrics::Metrics;
 use crate::passes::{Passes, Settings};
+use crate::places::{Lane, Places};
 use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
 use crate::work::Work;
@@ -33,12 +34,12 @@ pub(crate) struct App {
     /// Bounds the segments in memory.
     pub(crate) provisions: Semaphore,
     /// Identifications that wait, are matched, or are being read by their callers.
-    pub(crate) identifications_taken: Arc<Semaphore>,
+    pub(crate) identifications: Arc<Places>,
     pub(crate) ticket_uploads: Arc<Semaphore>,
     /// Verifications that are computed off the async threads: attested ones, and long ones. Never held by an
     /// identification, and never by each other.
-    pub(crate) verifications: Semaphore,
-    pub(crate) long_verifications: Semaphore,
+    pub(crate) attested_verifications: Lane,
+    pub(crate) long_verifications: Lane,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// The threads of everything that gives way to verifications.
@@ -54,24 +55,26 @@ impl App {
         key: SigningKey,
         draining: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let (metrics, background) = (Arc::<Metrics>::default(), Background::start()?);
+        let priority = LowPriority::below_this_thread();
+        let (metrics, background) = (Arc::<Metrics>::default(), Background::start(priority)?);
         let settings = Settings {
             threads: config.threads(),
             concurrent: config.identification.concurrent,
             gather: Duration::from_micros(config.identification.gather_us),
             answer_bytes: config.identification.answer_bytes,
+            priority,
         };
         Ok(Self {
             tickets: TicketCache::new(config.tickets.cache_bytes),
             uses: TicketUses::default(),
             passes: Passes::start(settings, metrics.clone())?,
             provisions: Semaphore::new(config.limits.concurrent_provisions),
-            identifications_taken: Arc::new(Semaphore::new(
+            identifications: Arc::new(Places::new(
                 config.identification.concurrent * MAX_PROBES + config.identification.queued,
             )),
             ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
-            verifications: Semaphore::new(cores().get()),
-            long_verifications: Semaphore::new(cores().get()),
+            attested_verifications: Lane::new(config.limits.queued_verifications),
+            long_verifications: Lane::new(config.limits.queued_verifications),
             galleries: Galleries::default(),
             residence: Residence::new(config.resident_bytes()),
             metrics,

@@ -9,14 +9,30 @@ use tokio::runtime::{Builder, Handle, Runtime};
 #[cfg(target_os = "linux")]
 const NICER_BY: i32 = 10;
 
-/// Lets the calling thread, and those that it starts, give way to the others of the process. Where that is not
-/// permitted or the system has no priorities of threads, it goes on as it was: slower answers, not wrong ones.
-pub(crate) fn give_way() {
+/// The priority of the threads that give way. It is absolute: a thread inherits the priority of the one that starts it,
+/// so that steps down would add up.
+#[derive(Clone, Copy)]
+pub(crate) struct LowPriority {
     #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{getpriority_process, setpriority_process};
-        let lowered = getpriority_process(None).and_then(|now| setpriority_process(None, now + NICER_BY));
-        if let Err(error) = lowered {
+    nice: Option<i32>,
+}
+
+impl LowPriority {
+    /// A priority below that of the calling thread.
+    pub(crate) fn below_this_thread() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            nice: rustix::process::getpriority_process(None).ok().map(|nice| nice + NICER_BY),
+        }
+    }
+
+    /// Lets the calling thread, and those that it starts, give way to the others of the process. Where that is not
+    /// permitted or the system has no priorities of threads, it goes on as it was: slower answers, not wrong ones.
+    pub(crate) fn take(self) {
+        #[cfg(target_os = "linux")]
+        if let Some(nice) = self.nice
+            && let Err(error) = rustix::process::setpriority_process(None, nice)
+        {
             tracing::debug!(%error, "the priority of a thread cannot be lowered");
         }
     }
@@ -26,11 +42,11 @@ pub(crate) fn give_way() {
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start(priority: LowPriority) -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores().get())
             .thread_name("tyto-background")
-            .on_thread_start(give_way)
+            .on_thread_start(move || priority.take())
             .enable_all()
             .build();
         let runtime = runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })?;
@@ -59,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn background_work_gives_way_and_what_started_it_does_not() {
         let before = getpriority_process(None).unwrap();
-        let threads = Background::start().unwrap();
+        let threads = Background::start(LowPriority::below_this_thread()).unwrap();
         let background = threads.handle();
         let priority = || getpriority_process(None).unwrap();
         let task = background.spawn(async move { priority() }).await.unwrap();
@@ -67,6 +83,14 @@ mod tests {
         let started = background.spawn_blocking(move || std::thread::spawn(priority).join().unwrap());
         let expected = (before + NICER_BY).min(19);
         assert_eq!((task, blocking, started.await.unwrap()), (expected, expected, expected));
+        // Blocking threads that are started from a thread which gives way already, and from one of those.
+        let computed = background.spawn(async move {
+            let all: Vec<_> = (0..20).map(|_| tokio::task::spawn_blocking(priority)).collect();
+            futures_util::future::join_all(all).await
+        });
+        for computed in computed.await.unwrap() {
+            assert_eq!(computed.unwrap(), expected);
+        }
         assert_eq!(priority(), before);
     }
 }

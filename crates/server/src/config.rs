@@ -81,6 +81,9 @@ pub struct LimitConfig {
     pub concurrent_provisions: usize,
     /// Tickets that are received and checked at the same time, each in memory; others wait.
     pub concurrent_ticket_uploads: usize,
+    /// Verifications that wait for a core, attested ones and long ones (many or large templates, or an answer with
+    /// many records) counted apart; others are refused. A common verification does not wait.
+    pub queued_verifications: usize,
 }
 
 /// What is logged.
@@ -141,6 +144,7 @@ impl Default for LimitConfig {
             idle_stream_s: 120,
             concurrent_provisions: 2,
             concurrent_ticket_uploads: 8,
+            queued_verifications: 128,
         }
     }
 }
@@ -200,6 +204,7 @@ impl Config {
             ("limits.idle_stream_s", self.limits.idle_stream_s, 1, 24 * 3600),
             ("limits.concurrent_provisions", self.limits.concurrent_provisions as u64, 1, 64),
             ("limits.concurrent_ticket_uploads", self.limits.concurrent_ticket_uploads as u64, 1, 1024),
+            ("limits.queued_verifications", self.limits.queued_verifications as u64, 0, 100_000),
         ];
         for (key, value, min, max) in ranges {
             if !(min..=max).contains(&value) {

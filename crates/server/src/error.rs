@@ -186,6 +186,18 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// Too many identifications of one gallery wait (caller).
+    #[error("{max} identifications of this gallery are under way, half of all that there may be")]
+    GalleryShare {
+        /// The limit.
+        max: usize,
+    },
+    /// Too many verifications wait (caller).
+    #[error("{max} verifications of this kind wait already, the limit of limits.queued_verifications")]
+    TooManyVerifications {
+        /// The limit.
+        max: usize,
+    },
     /// A stream took too long as a whole (caller).
     #[error("stream: the ticket did not arrive within {max_s} seconds")]
     StreamSlow {
@@ -220,6 +232,9 @@ pub enum Error {
     /// A pass ended before all blocks had replied (bug).
     #[error("a pass did not finish")]
     Pass,
+    /// A computation panicked (bug).
+    #[error("a computation did not finish")]
+    Panic,
     /// A task panicked or was stopped (bug).
     #[error("a task did not finish")]
     Task(#[from] tokio::task::JoinError),

@@ -23,6 +23,7 @@ mod histogram;
 mod load;
 mod metrics;
 mod passes;
+mod places;
 mod residence;
 mod server;
 mod service;

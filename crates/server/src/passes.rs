@@ -3,7 +3,7 @@
 mod queue;
 
 use crate::Error;
-use crate::background::give_way;
+use crate::background::LowPriority;
 use crate::metrics::Metrics;
 use queue::{Group, Next, Queue, Waiting};
 use std::num::NonZeroUsize;
@@ -24,6 +24,17 @@ pub(crate) struct Settings {
     pub(crate) gather: Duration,
     /// Most bytes of answers that are made or about to be and were not taken.
     pub(crate) answer_bytes: usize,
+    /// Of the threads.
+    pub(crate) priority: LowPriority,
+}
+
+/// What the size of an answer depends on, beside the gallery.
+#[derive(Clone, Copy)]
+pub(crate) struct AnswerShape {
+    /// How often it is in memory until it is sent.
+    pub(crate) copies: usize,
+    /// The manifest version whose records its client has.
+    pub(crate) known_manifest_version: u64,
 }
 
 /// What becomes of a probe.
@@ -86,9 +97,9 @@ impl Drop for Announced {
 
 impl Announced {
     /// Puts the probe into the queue.
-    pub(crate) fn enqueue(self, query: PackedQuery, arrived: Instant, answer_copies: usize) -> Queued {
+    pub(crate) fn enqueue(self, query: PackedQuery, answer: AnswerShape, arrived: Instant) -> Queued {
         let (sender, events) = unbounded_channel();
-        let waiting = Waiting { query, arrived, answer_copies, events: sender, since: Instant::now() };
+        let waiting = Waiting { query, arrived, answer, events: sender, since: Instant::now() };
         let id = self.shared.change(|queue| queue.push(&self.gallery, waiting));
         Queued { shared: self.shared.clone(), gallery: self.gallery.clone(), id, events }
     }
@@ -151,23 +162,36 @@ impl Drop for Passes {
     }
 }
 
+/// A gallery that is being passed over, until this is dropped.
+struct RunningPass<'a> {
+    shared: &'a Shared,
+    gallery: Arc<Gallery>,
+    time: Option<Duration>,
+}
+
+impl Drop for RunningPass<'_> {
+    fn drop(&mut self) {
+        // Whoever looked meanwhile left this gallery to this thread.
+        self.shared.change(|queue| queue.finished(&self.gallery, self.time));
+    }
+}
+
 /// Makes passes until the queue is closed.
 fn serve(shared: &Arc<Shared>) {
     // The threads that a pass starts inherit it.
-    give_way();
+    shared.settings.priority.take();
     let mut queue = shared.queue();
     while !queue.closed {
         let (changed, ignored) = (&shared.changed, PoisonError::into_inner);
         queue = match queue.next(Instant::now()) {
             Next::Pass(group) => {
                 drop(queue);
-                let gallery = group.gallery.clone();
-                let time = pass(shared, group);
-                let mut queue = shared.queue();
-                queue.finished(&gallery, time);
-                // Whoever looked meanwhile left this gallery to this thread.
-                changed.notify_all();
-                queue
+                let mut running = RunningPass { shared, gallery: group.gallery.clone(), time: None };
+                // A panic is a defect; it is logged by the panic hook, and the callers see that the replies end.
+                let time = catch_unwind(AssertUnwindSafe(|| pass(shared, group)));
+                running.time = time.unwrap_or_default();
+                drop(running);
+                shared.queue()
             }
             Next::At(time) => {
                 let wait = time.saturating_duration_since(Instant::now());
@@ -195,18 +219,14 @@ fn pass(shared: &Arc<Shared>, group: Group) -> Option<Duration> {
         group.probes.into_iter().map(begin).unzip();
     let queries: Vec<&PackedQuery> = queries.iter().collect();
     let threads = shared.settings.threads;
-    // A panic is a defect of the kernels; it is logged by the panic hook, and the callers see that the replies end.
-    let flow = catch_unwind(AssertUnwindSafe(|| {
-        match_all(snapshot, &queries, threads, |batch| {
-            let give = |(events, replies): (&UnboundedSender<Event>, _)| {
-                events.send(Event::Replies(replies)).is_ok()
-            };
-            // Everybody gets the batch before anybody is asked whether it was wanted.
-            let wanted = events.iter().zip(batch).map(give).filter(|&wanted| wanted).count();
-            if wanted > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })
-    }));
-    if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+    let flow = match_all(snapshot, &queries, threads, |batch| {
+        let give =
+            |(events, replies): (&UnboundedSender<Event>, _)| events.send(Event::Replies(replies)).is_ok();
+        // Everybody gets the batch before anybody is asked whether it was wanted.
+        let wanted = events.iter().zip(batch).map(give).filter(|&wanted| wanted).count();
+        if wanted > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    if flow.is_break() {
         return None;
     }
     let elapsed = started.elapsed();
@@ -227,6 +247,8 @@ mod tests {
     use crate::fixture::{app, gallery_of};
     use tyto_engine::prepare_query;
     use tyto_kernels::Poly;
+
+    const ONCE: AnswerShape = AnswerShape { copies: 1, known_manifest_version: 1 };
 
     fn query(gallery: &Gallery, seed: u64) -> PackedQuery {
         let poly = |c| {
@@ -257,7 +279,7 @@ mod tests {
         let gallery = gallery_of(2000);
         let enqueue = |seed| {
             let announced = app.passes.announce(&gallery);
-            announced.enqueue(query(&gallery, seed), Instant::now(), 1)
+            announced.enqueue(query(&gallery, seed), ONCE, Instant::now())
         };
         let mut first = enqueue(0);
         let Event::Begun(..) = first.next().await.unwrap() else { panic!("no begin") };
@@ -281,6 +303,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pass_that_panics_breaks_off_its_answers_and_no_others() {
+        let (_dir, app) = app(|config| config.identification.concurrent = 1).await;
+        let gallery = gallery_of(3);
+        for _ in 0..2 {
+            let announced = app.passes.announce(&gallery);
+            // More polynomials than the gallery's blocks have.
+            let mut broken = announced.enqueue(PackedQuery::new(7), ONCE, Instant::now());
+            assert!(matches!(broken.next().await, Ok(Event::Begun(..))));
+            assert!(matches!(broken.next().await, Err(Error::Pass)));
+            let announced = app.passes.announce(&gallery);
+            let (_, replies) = answer(announced.enqueue(query(&gallery, 1), ONCE, Instant::now())).await;
+            assert_eq!(replies.len(), 3);
+        }
+    }
+
+    #[tokio::test]
     async fn a_probe_that_nobody_wants_any_more_ends_its_pass_and_frees_its_room() {
         let (_dir, app) = app(|config| {
             config.identification.concurrent = 1;
@@ -288,7 +326,7 @@ mod tests {
         })
         .await;
         let gallery = gallery_of(500);
-        let enqueue = || app.passes.announce(&gallery).enqueue(query(&gallery, 1), Instant::now(), 1);
+        let enqueue = || app.passes.announce(&gallery).enqueue(query(&gallery, 1), ONCE, Instant::now());
         for _ in 0..3 {
             let mut begun = enqueue();
             let Event::Begun(..) = begun.next().await.unwrap() else { panic!("no begin") };

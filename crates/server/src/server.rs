@@ -92,6 +92,9 @@ impl Server {
             .map(move |stream| stream.map(|stream| Connection::new(stream, is_cut.clone())));
         let transport = tokio::spawn(router.serve_with_incoming_shutdown(incoming, until));
         let backend = tyto_engine::detect();
+        if std::env::var_os("TYTO_BACKEND").is_some() {
+            tracing::warn!(%backend, "TYTO_BACKEND forces the backend; it is for tests and benches");
+        }
         tracing::info!(address = %local_addr, galleries = app.galleries.len(), %backend, "serving");
         Ok(RunningServer { local_addr, admin_addr, trusted_keys, app, health, stop, cut, transport, helpers })
     }

@@ -4,6 +4,7 @@ pub(crate) mod attestation;
 pub(crate) mod galleries;
 pub(crate) mod identify;
 pub(crate) mod mutation;
+pub(crate) mod parts;
 pub(crate) mod provision;
 pub(crate) mod records;
 pub(crate) mod tickets;

@@ -36,7 +36,9 @@ fn blame(error: &Error) -> Blame {
         | Error::TooManyTemplates { .. } => Caller(Code::FailedPrecondition),
         Error::TooManyGalleries { .. }
         | Error::ResidentBytes { .. }
-        | Error::TooManyIdentifications { .. } => Caller(Code::ResourceExhausted),
+        | Error::TooManyIdentifications { .. }
+        | Error::GalleryShare { .. }
+        | Error::TooManyVerifications { .. } => Caller(Code::ResourceExhausted),
         Error::MessageTooLarge { .. } => Caller(Code::OutOfRange),
         Error::StreamIdle { .. } | Error::StreamSlow { .. } => Caller(Code::DeadlineExceeded),
         Error::Engine(error) => engine(error),

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(crate) struct Work {
     running: Arc<watch::Sender<usize>>,
+    /// The threads of the transport.
+    foreground: Handle,
     /// Threads that give way to those of this runtime.
     background: Handle,
 }
@@ -26,8 +28,9 @@ impl Drop for Running {
 }
 
 impl Work {
+    /// With the runtime that it is called in as the one that does not give way.
     pub(crate) fn new(background: Handle) -> Self {
-        Self { running: Arc::new(watch::Sender::new(0)), background }
+        Self { running: Arc::new(watch::Sender::new(0)), foreground: Handle::current(), background }
     }
 
     /// Counts something as running.
@@ -50,6 +53,23 @@ impl Work {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         self.background.spawn(counted(self.begin(), work)).await?
+    }
+
+    /// Runs a future on threads that do not give way, called from one that does: for what holds the store's only
+    /// writer, which everybody else waits for.
+    pub(crate) async fn in_foreground<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Error> {
+        Ok(self.foreground.spawn(work).await?)
+    }
+
+    /// Runs CPU work on threads that give way.
+    pub(crate) async fn compute_in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        Ok(self.background.spawn_blocking(work).await?)
     }
 
     /// Runs a future on threads that give way, without being counted.
@@ -104,13 +124,23 @@ impl Patience {
         Self { left: READER_PATIENCE, regained }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(left: Duration) -> Self {
+        Self { left, regained: Duration::ZERO }
+    }
+
     /// Sends a message; false if the reader is gone or was waited for too long.
     pub(crate) async fn send<T>(&mut self, sender: &mpsc::Sender<T>, message: T) -> bool {
+        matches!(self.wait_for(sender.send(message)).await, Some(Ok(())))
+    }
+
+    /// Waits for something that the reader does; nothing if that took too long. What is there already, such as room for
+    /// a message, counts even if no patience is left.
+    pub(crate) async fn wait_for<T>(&mut self, reader: impl Future<Output = T>) -> Option<T> {
         let started = Instant::now();
-        // A message for which there is room goes out even if no patience is left.
-        let sent = tokio::time::timeout(self.left, sender.send(message)).await;
+        let done = tokio::time::timeout(self.left, reader).await;
         self.left = (self.left.saturating_sub(started.elapsed()) + self.regained).min(READER_PATIENCE);
-        matches!(sent, Ok(Ok(())))
+        done.ok()
     }
 }
 
@@ -122,7 +152,7 @@ mod tests {
     async fn patience_is_one_budget_for_all_messages() {
         let (sender, mut reader) = mpsc::channel(1);
         let wait = Duration::from_millis(60);
-        let mut patience = Patience { left: wait * 2, regained: Duration::ZERO };
+        let mut patience = Patience::of(wait * 2);
         assert!(patience.send(&sender, 0).await);
         let slow = tokio::spawn(async move {
             let mut read = 0;

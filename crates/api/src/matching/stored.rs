@@ -13,6 +13,11 @@ impl VerifyAnswer {
         proto::VerifyResponse::from(self.clone()).encode_to_vec()
     }
 
+    /// How many bytes [`VerifyAnswer::to_bytes`] gives.
+    pub fn encoded_len(&self) -> usize {
+        proto::VerifyResponse::from(self.clone()).encoded_len()
+    }
+
     /// Reads [`VerifyAnswer::to_bytes`].
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::{Answers, call, next};
 use crate::Error;
 use crate::app::App;
 use crate::arrival::Arrival;
+use crate::service::parts::Parts;
 use crate::service::tickets::TicketUpload;
 use crate::service::{identify, verify};
 use crate::status::status;
@@ -57,17 +58,16 @@ impl MatchingService for MatchingHandler {
         call(app, "Identify", async {
             let arrived = Arrival::of(request.extensions());
             let request = request.into_inner().try_into()?;
-            let parts = app.work.in_background(identify::begin(app.clone(), request, arrived)).await?;
-            Ok(with_progress(parts, HEARTBEAT))
+            Ok(with_progress(identify::identify(app, request, arrived).await?, HEARTBEAT))
         })
         .await
     }
 }
 
 /// The parts as messages, with a sign of life whenever none comes for a while.
-fn with_progress(parts: identify::Parts, heartbeat: Duration) -> Answers<proto::IdentifyResponse> {
+fn with_progress(parts: Parts, heartbeat: Duration) -> Answers<proto::IdentifyResponse> {
     stream::unfold((parts, 0), move |(mut parts, mut blocks_matched)| async move {
-        let part = match tokio::time::timeout(heartbeat, parts.recv()).await {
+        let part = match tokio::time::timeout(heartbeat, parts.next()).await {
             Ok(part) => part?,
             Err(_) => Ok(IdentifyPart::Progress { blocks_matched }),
         };
@@ -108,12 +108,15 @@ async fn receive_ticket(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::mpsc;
+    use crate::places::Places;
+    use crate::service::parts::{Held, channel};
+    use crate::work::Patience;
     use tyto_api::proto::matching::v1::identify_response::Part;
 
     #[tokio::test]
     async fn a_silent_pass_gives_signs_of_life_that_count_what_was_sent() {
-        let (sender, parts) = mpsc::channel(4);
+        let place = Arc::new(Places::new(1)).take(tyto_scheme::GalleryId([1; 16])).unwrap();
+        let (mut sender, parts) = channel(Held::new(place), Patience::new());
         let mut answers = with_progress(parts, Duration::from_millis(20));
         let reply = tyto_api::matching::BlockReply {
             block: tyto_scheme::BlockId([1; 16]),
@@ -121,7 +124,7 @@ mod tests {
             coefficients: bytes::Bytes::new(),
             sealed_record: None,
         };
-        sender.send(Ok(IdentifyPart::Blocks(vec![reply.clone(), reply]))).await.unwrap();
+        assert!(sender.send(Ok(IdentifyPart::Blocks(vec![reply.clone(), reply]))).await);
         assert!(matches!(answers.next().await.unwrap().unwrap().part, Some(Part::Blocks(_))));
         for _ in 0..2 {
             let part = answers.next().await.unwrap().unwrap().part;

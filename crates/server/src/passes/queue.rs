@@ -1,6 +1,6 @@
 //! Which probes the next pass takes: decided here, without threads and clocks.
 
-use super::Event;
+use super::{AnswerShape, Event};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +20,7 @@ pub(super) struct Waiting {
     pub(super) arrived: Instant,
     /// When it was ready.
     pub(super) since: Instant,
-    /// How often its answer is in memory until it is sent.
-    pub(super) answer_copies: usize,
+    pub(super) answer: AnswerShape,
     pub(super) events: UnboundedSender<Event>,
 }
 
@@ -151,7 +150,7 @@ impl Queue {
             if due <= now {
                 // Where there is no room for the answers of the first that is ripe, nobody overtakes it: it would
                 // wait for ever behind smaller galleries.
-                return self.take(at).map_or(Next::Nothing, Next::Pass);
+                return self.take(at).map_or_else(|| ripe_at.map_or(Next::Nothing, Next::At), Next::Pass);
             }
             ripe_at = Some(ripe_at.map_or(due, |other| other.min(due)));
         }
@@ -166,12 +165,17 @@ impl Queue {
 
     fn take(&mut self, at: usize) -> Option<Group> {
         let snapshot = self.turns[at].gallery.snapshot();
-        let layout = snapshot.layout();
-        let answer = snapshot.blocks().len() * layout.reply_bytes();
+        let replies = snapshot.blocks().len() * snapshot.layout().reply_bytes();
+        // Clients that are up to date are the rule, and those that are not often know the same version.
+        let mut lacking = (snapshot.manifest_version(), 0);
         let mut probes = Vec::new();
         while let Some((_, first)) = self.turns[at].waiting.front().filter(|_| probes.len() < MAX_PROBES) {
             // An answer that is larger than all the room there is may take all of it.
-            let bytes = (answer * first.answer_copies).min(self.max_bytes);
+            let AnswerShape { copies, known_manifest_version: known } = first.answer;
+            if known != lacking.0 {
+                lacking = (known, lacking_bytes(&snapshot, known));
+            }
+            let bytes = ((replies + lacking.1) * copies).min(self.max_bytes);
             if bytes > self.free_bytes {
                 break;
             }
@@ -188,6 +192,12 @@ impl Queue {
         self.turns.push_back(turn);
         Some(Group { gallery, snapshot, probes })
     }
+}
+
+/// Bytes of the sealed objects that a client of an older version is given.
+fn lacking_bytes(snapshot: &Snapshot, known: u64) -> usize {
+    let changed = snapshot.blocks().iter().filter(|block| block.state().changed_at > known);
+    snapshot.sealed_manifest().len() + changed.map(|block| block.state().record.len()).sum::<usize>()
 }
 
 /// Bytes that a pass reads.
@@ -216,10 +226,16 @@ mod tests {
         }
 
         fn push(&mut self, gallery: &Arc<Gallery>) -> u64 {
+            self.push_from(gallery, 1)
+        }
+
+        /// A probe of a client that knows some version.
+        fn push_from(&mut self, gallery: &Arc<Gallery>, known_manifest_version: u64) -> u64 {
             let (events, receiver) = unbounded_channel();
             self.events.push(receiver);
             let query = PackedQuery::new(1);
-            let waiting = Waiting { query, arrived: self.now, since: self.now, answer_copies: 1, events };
+            let answer = AnswerShape { copies: 1, known_manifest_version };
+            let waiting = Waiting { query, arrived: self.now, since: self.now, answer, events };
             self.queue.push(gallery, waiting)
         }
 
@@ -302,6 +318,33 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &small), "the large gallery had its turn");
         bench.queue.free_bytes += answer / 10;
         assert_eq!(bench.pass().unwrap().1, 1);
+    }
+
+    #[test]
+    fn an_answer_has_room_for_the_records_that_its_client_lacks() {
+        let gallery = gallery(10);
+        let answer = gallery.snapshot().layout().reply_bytes() * 10;
+        let lacking = b"manifest".len() + 10 * b"record".len();
+        let mut bench = Bench::new(2 * answer + lacking);
+        for known in [0, 0, 1] {
+            bench.push_from(&gallery, known);
+        }
+        assert_eq!(bench.pass().unwrap().1, 1, "two answers with records do not fit");
+        assert_eq!(bench.queue.free_bytes, answer);
+    }
+
+    #[test]
+    fn a_pass_that_may_begin_soon_begins_although_one_behind_it_has_no_room() {
+        let (large, small) = (gallery(100), gallery(9));
+        let answer = large.snapshot().layout().reply_bytes() * 100;
+        let mut bench = Bench::new(answer);
+        bench.queue.coming(&small);
+        bench.push(&small);
+        bench.push(&large);
+        bench.queue.free_bytes = answer / 2;
+        let Next::At(at) = bench.queue.next(bench.now) else { panic!("the small gallery's time comes") };
+        bench.now = at;
+        assert!(Arc::ptr_eq(&bench.pass().unwrap().0, &small));
     }
 
     #[test]

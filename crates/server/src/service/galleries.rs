@@ -24,7 +24,8 @@ pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), 
         sealed_manifest: sealed_manifest.clone(),
         created_ms,
     };
-    let created = app.store.create_gallery(new).await?;
+    let store = app.store.clone();
+    let created = app.work.in_foreground(async move { store.create_gallery(new).await }).await??;
     if created == Created::New {
         let gallery = Gallery::new(parameters, 1, Arc::from(&sealed_manifest[..]), Vec::new())?;
         app.galleries.insert(id, Entry::new(gallery, sealed_descriptor, created_ms));
@@ -43,7 +44,8 @@ pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<(), Error> {
     let _lifecycle = app.galleries.lifecycle.lock().await;
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
-    app.store.delete_gallery(id).await?;
+    let store = app.store.clone();
+    app.work.in_foreground(async move { store.delete_gallery(id).await }).await??;
     app.galleries.remove(id);
     tracing::info!(gallery = %id, "gallery deleted");
     Ok(())

@@ -2,16 +2,17 @@
 
 use crate::Error;
 use crate::app::App;
-use crate::passes::{Event, Queued};
+use crate::passes::{AnswerShape, Event, Queued};
+use crate::places::Full;
 use crate::service::attestation::Evidence;
-use crate::service::tickets::{self, Begun, Hold, Purpose};
+use crate::service::parts::{self, Held, Parts, Writer};
+use crate::service::tickets::{self, Begun, HeldTicket, Hold, Purpose};
 use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
 use crate::work::{Patience, Running, compute};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tyto_api::limits::MAX_BLOCKS_PER_MESSAGE;
 use tyto_api::matching::{BlockReply, Identify, IdentifyPart, Probe};
 use tyto_engine::{Gallery, MATCH_BATCH, PackedQuery, Snapshot};
@@ -19,53 +20,68 @@ use tyto_scheme::TicketId;
 use tyto_scheme::query::{Kind, Target};
 use tyto_store::MAX_ANSWER_BYTES;
 
-/// Messages that wait for a slow client; a batch of blocks each.
-const QUEUE: usize = 16;
-
 const _: () = assert!(MATCH_BATCH <= MAX_BLOCKS_PER_MESSAGE, "a batch is one message");
 
-/// The parts of an answer as they are made.
-pub(crate) type Parts = mpsc::Receiver<Result<IdentifyPart, Error>>;
-
-/// Begins an identification that arrived at some time. Must run to its end once begun; the rest goes on behind the
-/// returned parts.
-pub(crate) async fn begin(app: Arc<App>, request: Identify, arrived: Instant) -> Result<Parts, Error> {
+/// Begins an identification that arrived at some time. The rest goes on behind the returned parts.
+pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant) -> Result<Parts, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
-    // A place in the queue comes first: what does not get one costs no work, and uses up no ticket.
-    let place = app.identifications_taken.clone().try_acquire_owned();
-    let max = app.config.identification.queued;
-    let place = place.map_err(|_| Error::TooManyIdentifications { max })?;
-    let announced = app.passes.announce(&gallery);
-    let (sender, parts) = mpsc::channel(QUEUE);
-    let (queries, used) = match &request.probe {
-        Probe::Query(query) => {
-            let (parameters, query) = (*gallery.parameters(), query.clone());
-            (compute(move || parse_query(&parameters, Kind::Identify, &query)).await?, None)
-        }
+    // A retry waits for its ticket before it takes a place or lets passes wait for it, and goes away with its caller.
+    let ticket = match &request.probe {
+        Probe::Query(_) => None,
         Probe::Ticket(ticket) => {
-            let purpose = Purpose {
-                gallery: request.gallery,
-                target: Target::Gallery,
-                known_manifest_version: request.known_manifest_version,
-                attestation: request.attestation.as_ref(),
-            };
-            match tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, ticket).await? {
-                Begun::Fresh(ready, hold) => {
-                    (compute(move || ready.into_queries()).await?, Some((ticket.ticket, hold)))
-                }
-                Begun::Answered(stored) => {
-                    tokio::spawn(replay(ticket.ticket, stored, sender, place));
-                    return Ok(parts);
-                }
-            }
+            Some(tickets::hold_for_use(app, gallery.parameters(), Target::Gallery, ticket).await?)
         }
     };
-    let running = app.work.begin();
-    let kept = used.is_some().then(|| vec![ANSWERED]);
-    let queued = announced.enqueue(only(queries), arrived, 1 + usize::from(kept.is_some()));
-    let answer = Answer { app, gallery, request, sender: Some(sender), patience: Patience::new(), kept };
-    tokio::spawn(deliver(answer, queued, used, running, place));
-    Ok(parts)
+    // A place in the queue comes before the rest: what does not get one costs no work, and uses up no ticket.
+    let place = app.identifications.take(request.gallery).map_err(|full| match full {
+        Full::All => Error::TooManyIdentifications { max: app.config.identification.queued },
+        Full::Gallery { max } => Error::GalleryShare { max },
+    })?;
+    let announced = app.passes.announce(&gallery);
+    let held = Held::new(place);
+    let (app, work) = (app.clone(), app.work.clone());
+    work.in_background(async move {
+        let (caller, parts) = parts::channel(held.clone(), Patience::new());
+        let (queries, used) = match ticket {
+            None => (whole_query(&gallery, &request).await?, None),
+            Some(ticket) => match mark(&app, &request, ticket).await? {
+                (id, Begun::Fresh(ready, hold)) => {
+                    (compute(move || ready.into_queries()).await?, Some((id, hold)))
+                }
+                (id, Begun::Answered(stored)) => {
+                    tokio::spawn(replay(id, stored, caller));
+                    return Ok(parts);
+                }
+            },
+        };
+        let running = app.work.begin();
+        let kept = used.is_some().then(|| vec![ANSWERED]);
+        let known_manifest_version = request.known_manifest_version;
+        let shape = AnswerShape { copies: 1 + usize::from(kept.is_some()), known_manifest_version };
+        let queued = announced.enqueue(only(queries), shape, arrived);
+        let answer = Answer { app, gallery, request, caller: Some(caller), held, kept };
+        tokio::spawn(deliver(answer, queued, used, running));
+        Ok(parts)
+    })
+    .await
+}
+
+async fn whole_query(gallery: &Gallery, request: &Identify) -> Result<Vec<PackedQuery>, Error> {
+    let Probe::Query(query) = &request.probe else { return Ok(Vec::new()) };
+    let (parameters, query) = (*gallery.parameters(), query.clone());
+    compute(move || parse_query(&parameters, Kind::Identify, &query)).await
+}
+
+/// Begins the use of a ticket.
+async fn mark(app: &App, request: &Identify, ticket: HeldTicket) -> Result<(TicketId, Begun), Error> {
+    let purpose = Purpose {
+        gallery: request.gallery,
+        target: Target::Gallery,
+        known_manifest_version: request.known_manifest_version,
+        attestation: request.attestation.as_ref(),
+    };
+    let (id, digest) = (ticket.id(), purpose.digest(&request.probe));
+    Ok((id, app.work.in_foreground(ticket.mark(digest)).await??))
 }
 
 /// The query of an identification, which has one.
@@ -74,58 +90,48 @@ fn only(mut queries: Vec<PackedQuery>) -> PackedQuery {
 }
 
 /// Sends what was kept of an earlier identical request. Its place bounds how many stored answers are in memory.
-async fn replay(
-    ticket: TicketId,
-    stored: Bytes,
-    sender: mpsc::Sender<Result<IdentifyPart, Error>>,
-    _place: OwnedSemaphorePermit,
-) {
-    let mut patience = Patience::new();
+async fn replay(ticket: TicketId, stored: Bytes, mut caller: Writer) {
     let mut rest = if stored.first() == Some(&ANSWERED) { stored.slice(1..) } else { Bytes::new() };
     loop {
         let part = match IdentifyPart::take_from(&mut rest) {
-            Ok(None) => return,
+            Ok(None) => break,
             Ok(Some(part)) => Ok(part),
             Err(error) => Err(damaged(ticket)(error)),
         };
         let last = part.is_err();
-        if !patience.send(&sender, part).await || last {
-            return;
+        if !caller.send(part).await || last {
+            break;
         }
     }
+    caller.finish().await;
 }
 
 /// Makes the answer of a probe from the replies of its pass. The pass does not wait for it: what its caller has not
 /// read yet waits in memory, in the room that was reserved for it.
-async fn deliver(
-    mut answer: Answer,
-    queued: Queued,
-    used: Option<(TicketId, Hold)>,
-    running: Running,
-    place: OwnedSemaphorePermit,
-) {
+async fn deliver(mut answer: Answer, queued: Queued, used: Option<(TicketId, Hold)>, running: Running) {
     let result = answer.make(queued).await;
-    drop(place);
-    let Answer { app, sender, .. } = answer;
-    match result {
-        Ok(kept) => {
-            // The caller need not wait for the disk: its stream ends here. A retry does, while the ticket is held.
-            drop(sender);
-            if let Some((ticket, _)) = &used {
-                tickets::finish_use(&app, *ticket, kept).await;
-            }
-        }
-        Err(error) => {
-            if let Some((ticket, _)) = &used {
-                tickets::finish_use(&app, *ticket, None).await;
-            }
-            if let Some(sender) = sender {
-                // The caller may be gone, which is no fault.
-                let _ = Patience::new().send(&sender, Err(error)).await;
-            }
-        }
+    let Answer { app, mut caller, held, .. } = answer;
+    let (kept, error) = match result {
+        Ok(kept) => (kept, None),
+        Err(error) => (None, Some(error)),
+    };
+    if error.is_none()
+        && let Some(caller) = caller.take()
+    {
+        // The caller need not wait for the disk: its stream ends here. A retry does, while the ticket is held.
+        tokio::spawn(caller.finish());
     }
-    drop((used, running));
+    if let Some((ticket, _)) = &used {
+        tickets::finish_use(&app, *ticket, kept).await;
+    }
+    // The room is held until here for what is kept, by the caller's end for what is not read.
+    drop((used, held));
+    if let (Some(error), Some(mut caller)) = (error, caller) {
+        // The caller may be gone, which is no fault.
+        let _ = caller.send(Err(error)).await;
+        tokio::spawn(caller.finish());
+    }
+    drop(running);
 }
 
 /// An answer and whom it is for.
@@ -134,9 +140,8 @@ struct Answer {
     gallery: Arc<Gallery>,
     request: Identify,
     /// Nobody, once the caller is gone.
-    sender: Option<mpsc::Sender<Result<IdentifyPart, Error>>>,
-    /// What is left of the patience with the caller.
-    patience: Patience,
+    caller: Option<Writer>,
+    held: Arc<Held>,
     /// The answer so far, if it is kept with a ticket.
     kept: Option<Vec<u8>>,
 }
@@ -148,7 +153,8 @@ impl Answer {
             event = queued.next() => event?,
             () = self.abandoned() => return Ok(None),
         };
-        let Event::Begun(snapshot, _room) = event else { return Err(Error::Pass) };
+        let Event::Begun(snapshot, room) = event else { return Err(Error::Pass) };
+        self.held.add_room(room);
         let mut evidence =
             Evidence::begin(self.request.attestation.as_ref(), Target::Gallery, &self.request.probe)?;
         let blocks_total = snapshot.blocks().len() as u64;
@@ -189,8 +195,8 @@ impl Answer {
 
     /// Waits until nobody needs the answer: its caller is gone, and it is not kept with a ticket.
     async fn abandoned(&self) {
-        match &self.sender {
-            Some(sender) if self.kept.is_none() => sender.closed().await,
+        match &self.caller {
+            Some(caller) if self.kept.is_none() => caller.closed().await,
             _ => std::future::pending().await,
         }
     }
@@ -203,13 +209,13 @@ impl Answer {
                 self.kept = None;
             }
         }
-        if let Some(sender) = &self.sender
-            && !self.patience.send(sender, Ok(part)).await
+        if let Some(caller) = &mut self.caller
+            && !caller.send(Ok(part)).await
         {
             // The caller is gone, or reads so slowly that it keeps others from being served.
-            self.sender = None;
+            self.caller = None;
         }
-        if self.sender.is_none() && self.kept.is_none() {
+        if self.caller.is_none() && self.kept.is_none() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -224,7 +230,7 @@ fn block_reply(snapshot: &Snapshot, reply: tyto_engine::BlockReply, known: u64) 
         block: state.id,
         version: state.version,
         coefficients: reply.packed.into(),
-        sealed_record: changed.then(|| Bytes::copy_from_slice(&state.record)),
+        sealed_record: changed.then(|| Bytes::from_owner(state.record.clone())),
     };
     (part, reply.ordinal)
 }
@@ -234,7 +240,7 @@ mod tests {
     use super::*;
     use crate::fixture;
     use tyto_api::matching::WholeQuery;
-    use tyto_scheme::KeyId;
+    use tyto_scheme::{GalleryId, KeyId};
 
     #[tokio::test]
     async fn a_full_queue_refuses_before_it_looks_at_the_query() {
@@ -251,14 +257,18 @@ mod tests {
             known_manifest_version: 0,
             attestation: None,
         };
-        let places: Vec<_> =
-            (0..9).map(|_| app.identifications_taken.clone().try_acquire_owned().unwrap()).collect();
-        let full = begin(app.clone(), request.clone(), Instant::now()).await.map(|_| ());
+        let take = |gallery: u8| app.identifications.take(GalleryId([gallery; 16])).unwrap();
+        let places: Vec<_> = [7, 7, 7, 7, 7, 8, 8, 8, 8].map(take).into();
+        let full = identify(&app, request.clone(), Instant::now()).await.map(|_| ());
         assert!(matches!(full, Err(Error::TooManyIdentifications { max: 1 })), "{full:?}");
+        drop(places);
+        let places: Vec<_> = (0..5).map(|_| app.identifications.take(parameters.gallery).unwrap()).collect();
+        let full = identify(&app, request.clone(), Instant::now()).await.map(|_| ());
+        assert!(matches!(full, Err(Error::GalleryShare { max: 5 })), "{full:?}");
         drop(places);
         // The place of a call that fails is free again.
         for _ in 0..3 {
-            let wrong = begin(app.clone(), request.clone(), Instant::now()).await.map(|_| ());
+            let wrong = identify(&app, request.clone(), Instant::now()).await.map(|_| ());
             assert!(matches!(wrong, Err(Error::Field { field: "query.key_id", .. })), "{wrong:?}");
         }
     }

@@ -22,7 +22,7 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
     let current = gallery.snapshot().manifest_version();
     if mutation.manifest.version != current + 1 {
         // Either a repetition of the latest mutation, which the store recognises, or a conflict.
-        let outcome = app.store.apply(stored(mutation)).await?;
+        let outcome = store(&app, mutation).await??;
         return settle(&app, id, &entry, outcome).await;
     }
     if is_stale(&gallery, &mutation.changes) {
@@ -36,7 +36,7 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
                 return Err(error);
             }
             // The store is ahead of memory: it says whether this is a repetition.
-            let outcome = app.store.apply(stored(mutation)).await?;
+            let outcome = store(&app, mutation).await??;
             return settle(&app, id, &entry, outcome).await;
         }
     };
@@ -44,7 +44,7 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
         (count(&mutation, |change| change.writes.len()), count(&mutation, |change| change.removals.len()));
     let preparing = gallery.clone();
     let prepared = compute(move || Ok(preparing.prepare(change)?)).await?;
-    let outcome = match app.store.apply(stored(mutation)).await {
+    let outcome = match store(&app, mutation).await? {
         Ok(outcome) => outcome,
         Err(error) => return Err(unclear(&app, id, &entry, error).await),
     };
@@ -62,6 +62,15 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
         "mutation committed"
     );
     Ok(Outcome::Committed { manifest_version: current + 1 })
+}
+
+/// Stores a mutation, on threads that do not give way: it holds the only writer, which every use of a ticket waits for.
+async fn store(
+    app: &App,
+    mutation: Mutation,
+) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
+    let (store, mutation) = (app.store.clone(), stored(mutation));
+    app.work.in_foreground(async move { store.apply(mutation).await }).await
 }
 
 /// After a change that the store refused or failed at: a failure of the database leaves unknown whether it took effect,

@@ -63,7 +63,7 @@ impl Upload {
         let _writer = entry.writer.lock().await;
         let gallery = entry.resident();
         if committed || version != gallery.snapshot().manifest_version() + 1 {
-            let outcome = app.store.commit_segment(stored(verified, commit)).await?;
+            let outcome = store(&app, stored(verified, commit)).await??;
             return settle(&app, id, &entry, outcome).await;
         }
         let change = Change {
@@ -74,7 +74,7 @@ impl Upload {
         };
         let prepared = gallery.prepare(change)?;
         let count = commit.records.len();
-        let outcome = match app.store.commit_segment(stored(verified, commit)).await {
+        let outcome = match store(&app, stored(verified, commit)).await? {
             Ok(outcome) => outcome,
             Err(error) => return Err(unclear(&app, id, &entry, error).await),
         };
@@ -86,6 +86,15 @@ impl Upload {
         tracing::info!(gallery = %id, %upload, blocks = count, manifest_version = version, "segment committed");
         Ok(Outcome::Committed { manifest_version: version })
     }
+}
+
+/// Stores a segment, on threads that do not give way: it holds the only writer.
+async fn store(
+    app: &App,
+    commit: CommitSegment,
+) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
+    let store = app.store.clone();
+    app.work.in_foreground(async move { store.commit_segment(commit).await }).await
 }
 
 /// How far an upload is.

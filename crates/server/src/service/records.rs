@@ -53,7 +53,7 @@ async fn send(
         .collect();
     let manifest = RecordPart::Manifest {
         version: snapshot.manifest_version(),
-        sealed: Bytes::copy_from_slice(snapshot.sealed_manifest()),
+        sealed: Bytes::from_owner(snapshot.sealed_manifest().clone()),
         changed_blocks: changed.len() as u64,
     };
     if !patience.send(sender, Ok(manifest)).await {
@@ -88,7 +88,7 @@ async fn record(store: &Store, gallery: GalleryId, block: &Block, known: u32) ->
 /// A block's record as it is sent.
 pub(crate) fn sealed_record(block: &Block) -> SealedRecord {
     let state = block.state();
-    SealedRecord { block: state.id, version: state.version, sealed: Bytes::copy_from_slice(&state.record) }
+    SealedRecord { block: state.id, version: state.version, sealed: Bytes::from_owner(state.record.clone()) }
 }
 
 /// The deltas of some slots of a block; slots that hold no template are left out.

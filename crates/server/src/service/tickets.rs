@@ -4,7 +4,7 @@ use crate::Error;
 use crate::app::{App, unix_ms};
 use crate::work::compute;
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tyto_api::content;
@@ -77,7 +77,9 @@ impl TicketUpload {
             kind,
             expires_ms: unix_ms() + app.config.tickets.lifetime_s * 1000,
         };
-        let expires_ms = match app.store.put_ticket(new, bytes).await? {
+        let store = app.store.clone();
+        let created = app.work.in_foreground(async move { store.put_ticket(new, bytes).await }).await??;
+        let expires_ms = match created {
             Created::New => new.expires_ms,
             Created::AlreadyThere => app.store.ticket(header.ticket).await?.facts.expires_ms,
         };
@@ -126,8 +128,10 @@ pub(crate) struct TicketCache {
 #[derive(Default)]
 struct Cached {
     bytes: usize,
-    queries: HashMap<TicketId, Vec<PackedQuery>>,
-    oldest_first: VecDeque<TicketId>,
+    /// With their place in the order.
+    queries: HashMap<TicketId, (u64, Vec<PackedQuery>)>,
+    oldest_first: BTreeMap<u64, TicketId>,
+    inserted: u64,
 }
 
 impl TicketCache {
@@ -140,15 +144,19 @@ impl TicketCache {
         if size > self.max_bytes {
             return;
         }
+        // Declared first: what is evicted is freed when the lock is.
+        let mut evicted = Vec::new();
         let mut cached = self.lock();
-        cached.take(ticket);
+        evicted.extend(cached.take(ticket));
         while cached.bytes + size > self.max_bytes {
-            let Some(&oldest) = cached.oldest_first.front() else { break };
-            cached.take(oldest);
+            let Some((_, &oldest)) = cached.oldest_first.first_key_value() else { break };
+            evicted.extend(cached.take(oldest));
         }
+        let order = cached.inserted;
+        cached.inserted += 1;
         cached.bytes += size;
-        cached.queries.insert(ticket, queries);
-        cached.oldest_first.push_back(ticket);
+        cached.queries.insert(ticket, (order, queries));
+        cached.oldest_first.insert(order, ticket);
     }
 
     fn take(&self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
@@ -162,8 +170,8 @@ impl TicketCache {
 
 impl Cached {
     fn take(&mut self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
-        let queries = self.queries.remove(&ticket)?;
-        self.oldest_first.retain(|&other| other != ticket);
+        let (order, queries) = self.queries.remove(&ticket)?;
+        self.oldest_first.remove(&order);
         self.bytes -= bytes_of(&queries);
         Some(queries)
     }
@@ -254,7 +262,7 @@ pub(crate) struct Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    fn digest(&self, probe: &Probe) -> [u8; 32] {
+    pub(crate) fn digest(&self, probe: &Probe) -> [u8; 32] {
         let mut request = Vec::new();
         content::request(self.target, probe, &mut request);
         let wanted: &[&[u8]] = match self.attestation {
@@ -274,15 +282,22 @@ impl Purpose<'_> {
     }
 }
 
-/// Begins the use of a ticket. What can be refused without it is refused before the ticket is marked.
-pub(crate) async fn begin_use(
+/// A ticket that exists for a purpose like the caller's, held and not marked yet.
+pub(crate) struct HeldTicket {
+    hold: Hold,
+    parameters: GalleryParameters,
+    deltas: Vec<Delta>,
+}
+
+/// Waits until nobody else uses a ticket. What can be refused without its mark is refused here. Nothing is lost if the
+/// caller goes away meanwhile.
+pub(crate) async fn hold_for_use(
     app: &Arc<App>,
     parameters: &GalleryParameters,
-    purpose: Purpose<'_>,
-    probe: &Probe,
+    target: Target,
     ticket: &TicketUse,
-) -> Result<Begun, Error> {
-    let (id, layout, kind) = (ticket.ticket, parameters.layout, purpose.target.kind());
+) -> Result<HeldTicket, Error> {
+    let (id, layout, kind) = (ticket.ticket, parameters.layout, target.kind());
     let facts = app.store.ticket(id).await?.facts;
     if facts.gallery != parameters.gallery {
         return Err(Error::UnknownTicket(id));
@@ -292,29 +307,47 @@ pub(crate) async fn begin_use(
     }
     let deltas = parse_deltas(&layout, kind, &ticket.deltas)
         .map_err(|source| Error::Field { field: "ticket.deltas", source })?;
-    let hold = hold(app, id).await;
-    match app.store.begin_use(id, purpose.digest(probe)).await? {
-        UseOutcome::Fresh => {}
-        UseOutcome::Done(answer) => return Ok(Begun::Answered(answer)),
-        UseOutcome::Spent => return Err(Error::TicketSpent(id)),
-        UseOutcome::OtherContent => return Err(Error::TicketUsed(id)),
-        UseOutcome::Expired => return Err(Error::TicketExpired(id)),
-    }
-    let prepared = app.tickets.take(id);
-    let stored = match &prepared {
-        Some(_) => Bytes::new(),
-        None => app.store.read_ticket(id).await?,
-    };
-    Ok(Begun::Fresh(ReadyTicket { parameters: *parameters, prepared, stored, deltas }, hold))
+    Ok(HeldTicket { hold: hold(app, id).await, parameters: *parameters, deltas })
 }
 
-/// Keeps the answer of a use for identical retries, if there is one that can be kept. A failure costs the caller a retry's answer, no more.
+impl HeldTicket {
+    /// The ticket.
+    pub(crate) fn id(&self) -> TicketId {
+        self.hold.ticket
+    }
+
+    /// Begins the use, for the purpose of this digest. Must run to its end once begun.
+    pub(crate) async fn mark(self, purpose: [u8; 32]) -> Result<Begun, Error> {
+        let Self { hold, parameters, deltas } = self;
+        let (app, id) = (&hold.app, hold.ticket);
+        match app.store.begin_use(id, purpose).await? {
+            UseOutcome::Fresh => {}
+            UseOutcome::Done(answer) => return Ok(Begun::Answered(answer)),
+            UseOutcome::Spent => return Err(Error::TicketSpent(id)),
+            UseOutcome::OtherContent => return Err(Error::TicketUsed(id)),
+            UseOutcome::Expired => return Err(Error::TicketExpired(id)),
+        }
+        let prepared = app.tickets.take(id);
+        let stored = match &prepared {
+            Some(_) => Bytes::new(),
+            None => app.store.read_ticket(id).await?,
+        };
+        Ok(Begun::Fresh(ReadyTicket { parameters, prepared, stored, deltas }, hold))
+    }
+}
+
+/// Keeps the answer of a use for identical retries, if there is one that can be kept. A failure costs the caller a
+/// retry's answer, no more.
 pub(crate) async fn finish_use(app: &App, ticket: TicketId, answer: Option<Vec<u8>>) {
-    let finished = match answer {
-        Some(answer) => app.store.finish_use(ticket, answer.into()).await,
-        None => app.store.finish_use_without_answer(ticket).await,
+    let store = app.store.clone();
+    let finish = async move {
+        match answer {
+            Some(answer) => store.finish_use(ticket, answer.into()).await,
+            None => store.finish_use_without_answer(ticket).await,
+        }
     };
-    if let Err(error) = finished {
+    let finished = app.work.in_foreground(finish).await;
+    if let Err(error) = finished.and_then(|finished| Ok(finished?)) {
         let error = crate::status::chain(&error);
         tracing::error!(%ticket, %error, "the answer of a ticket's use was not kept");
     }

@@ -3,20 +3,24 @@
 //! The computation of a common verification takes some microseconds: two transforms and two products. It runs on the
 //! async thread that received the request, which is less work than handing it to another, and waits for no permit.
 //! What takes longer runs off the async threads, in two classes that do not wait for each other: attested answers,
-//! whose digests and ML-DSA signature take some hundred microseconds, and comparisons with many or large templates.
+//! whose digests and ML-DSA signature take some hundred microseconds, and long ones with many or large templates or with
+//! many records in the answer, which give way to all others.
 
 use crate::Error;
 use crate::app::App;
+use crate::places::Lane;
 use crate::service::attestation::Evidence;
 use crate::service::records::sealed_record;
-use crate::service::tickets::{self, Begun, Purpose, ReadyTicket};
+use crate::service::tickets::{self, Begun, HeldTicket, Purpose, ReadyTicket};
 use crate::work::compute;
 use bytes::Bytes;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 use tyto_api::limits::{MAX_MESSAGE_BYTES, MAX_RESULTS_PER_VERIFICATION};
-use tyto_api::matching::{Probe, SlotResult, SnapshotState, TicketUse, Verify, VerifyAnswer, WholeQuery};
+use tyto_api::matching::{Probe, SlotResult, SnapshotState, Verify, VerifyAnswer, WholeQuery};
 use tyto_engine::{Gallery, Located, PackedQuery, Snapshot, Verification, read_queries};
 use tyto_scheme::query::Kind;
 use tyto_scheme::{GalleryParameters, TicketId};
@@ -32,6 +36,8 @@ const SHORT_CHUNKS: usize = 4;
 const SHORT_PRODUCTS: usize = 64;
 /// The coefficients of smaller strides have more terms.
 const SHORT_STRIDE: usize = 16;
+/// Records and manifest of an answer that is short work: some ten microseconds to encode.
+const SHORT_SEALED_BYTES: usize = 64 << 10;
 
 /// What is not a sealed object takes less than half of the largest message.
 const _: () = assert!(MAX_RESULTS_PER_VERIFICATION * 256 + (256 << 10) <= MAX_MESSAGE_BYTES / 2);
@@ -39,54 +45,74 @@ const _: () = assert!(MAX_RESULTS_PER_VERIFICATION * 256 + (256 << 10) <= MAX_ME
 /// Compares a probe with every template of a subject. The call arrived at `since`.
 pub(crate) async fn verify(app: &Arc<App>, request: Verify, since: Instant) -> Result<VerifyAnswer, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
-    let app = app.clone();
-    match &request.probe {
-        Probe::Query(_) => run(Job { app, gallery, request, ticket: None, since }).await,
+    let asked = Instant::now();
+    // A retry waits for its ticket before it takes a place, and goes away with its caller.
+    let ticket = match &request.probe {
+        Probe::Query(_) => None,
         Probe::Ticket(ticket) => {
-            let (ticket, work) = (ticket.clone(), app.work.clone());
-            work.detached(use_ticket(app, gallery, request, ticket, since)).await
+            Some(tickets::hold_for_use(app, gallery.parameters(), request.target(), ticket).await?)
+        }
+    };
+    let in_store = asked.elapsed();
+    let class = Class::of(&gallery, &request);
+    // What finds no place uses up no ticket.
+    let place = class.lane(app).map(Lane::place).transpose()?;
+    let app = app.clone();
+    let job = Job { app, gallery, request, ticket: None, class, place, since };
+    match ticket {
+        None => run(job).await,
+        Some(ticket) => {
+            let work = job.app.work.clone();
+            work.detached(use_ticket(job, ticket, in_store)).await
         }
     }
 }
 
-/// Compares the probe that a ticket becomes. Must run to its end once begun.
-async fn use_ticket(
-    app: Arc<App>,
-    gallery: Arc<Gallery>,
-    request: Verify,
-    ticket: TicketUse,
-    since: Instant,
-) -> Result<VerifyAnswer, Error> {
+/// Compares the probe that a ticket becomes, which the store took some time to find. Must run to its end once begun.
+async fn use_ticket(mut job: Job, ticket: HeldTicket, in_store: Duration) -> Result<VerifyAnswer, Error> {
+    let (app, request) = (job.app.clone(), &job.request);
     let purpose = Purpose {
         gallery: request.gallery,
         target: request.target(),
         known_manifest_version: request.known_manifest_version,
         attestation: request.attestation.as_ref(),
     };
-    let id = ticket.ticket;
+    let (id, digest) = (ticket.id(), purpose.digest(&request.probe));
     let asked = Instant::now();
-    let begun = tickets::begin_use(&app, gallery.parameters(), purpose, &request.probe, &ticket).await?;
-    let (ticket, hold) = match begun {
+    let (ticket, hold) = match ticket.mark(digest).await? {
         Begun::Answered(stored) => return replay(id, &stored),
         Begun::Fresh(ticket, hold) => (ticket, hold),
     };
     // The store takes its time, which is measured apart.
-    let in_store = asked.elapsed();
+    let in_store = in_store + asked.elapsed();
     app.metrics.ticket_mark.observe(in_store);
-    let job = Job { app: app.clone(), gallery, request, ticket: Some(ticket), since: since + in_store };
+    job.since += in_store;
+    job.ticket = Some(ticket);
+    let class = job.class;
     let result = run(job).await;
-    let kept = match &result {
-        Ok(answer) => Some([&[ANSWERED], &answer.to_bytes()[..]].concat()),
-        Err(Error::UnknownSubject) => Some(vec![UNKNOWN_SUBJECT]),
+    let answer = match &result {
+        Ok(answer) => Some(Some(answer.clone())),
+        Err(Error::UnknownSubject) => Some(None),
         Err(_) => None,
     };
     // The caller need not wait for the disk; a retry does, because the ticket is still held.
     let running = app.work.begin();
     tokio::spawn(async move {
+        let encode =
+            move || answer.map(|answer| answer.as_ref().map_or_else(|| vec![UNKNOWN_SUBJECT], stored));
+        let kept = match class {
+            Class::Inline | Class::Attested => encode(),
+            Class::Long => app.work.compute_in_background(encode).await.ok().flatten(),
+        };
         tickets::finish_use(&app, id, kept).await;
         drop((hold, running));
     });
     result
+}
+
+/// What is kept of an answer.
+fn stored(answer: &VerifyAnswer) -> Vec<u8> {
+    [&[ANSWERED], &answer.to_bytes()[..]].concat()
 }
 
 fn replay(ticket: TicketId, stored: &Bytes) -> Result<VerifyAnswer, Error> {
@@ -135,8 +161,56 @@ fn check_query(parameters: &GalleryParameters, query: &WholeQuery) -> Result<(),
 pub(crate) fn snapshot_state(snapshot: &Snapshot, known_manifest_version: u64) -> SnapshotState {
     let manifest_version = snapshot.manifest_version();
     let lacking = manifest_version != known_manifest_version;
-    let sealed_manifest = lacking.then(|| Bytes::copy_from_slice(snapshot.sealed_manifest()));
+    let sealed_manifest = lacking.then(|| Bytes::from_owner(snapshot.sealed_manifest().clone()));
     SnapshotState { manifest_version, sealed_manifest }
+}
+
+/// Where a verification is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Class {
+    /// On the async thread that received it.
+    Inline,
+    /// Off the async threads.
+    Attested,
+    /// Off the async threads, on threads that give way.
+    Long,
+}
+
+impl Class {
+    fn of(gallery: &Gallery, request: &Verify) -> Self {
+        let layout = &gallery.parameters().layout;
+        let short = layout.stride() >= SHORT_STRIDE
+            && layout.chunks() <= SHORT_CHUNKS
+            && gallery.has_at_most(request.subject, SHORT_PRODUCTS / layout.chunks())
+            && sealed_bytes(gallery, request) <= SHORT_SEALED_BYTES;
+        match (short, &request.attestation) {
+            (false, _) => Self::Long,
+            (true, Some(_)) => Self::Attested,
+            (true, None) => Self::Inline,
+        }
+    }
+
+    fn lane(self, app: &App) -> Option<&Lane> {
+        match self {
+            Self::Inline => None,
+            Self::Attested => Some(&app.attested_verifications),
+            Self::Long => Some(&app.long_verifications),
+        }
+    }
+}
+
+/// Bytes of the manifest and the records that an answer would have.
+fn sealed_bytes(gallery: &Gallery, request: &Verify) -> usize {
+    let known = request.known_manifest_version;
+    if gallery.snapshot().manifest_version() == known {
+        return 0;
+    }
+    let mut located = Vec::new();
+    let snapshot = gallery.locate(request.subject, &mut located);
+    let state = |in_block: &[Located]| snapshot.blocks()[in_block[0].ordinal].state();
+    let states = located.chunk_by(|a, b| a.ordinal == b.ordinal).map(state);
+    let records = states.filter(|state| state.changed_at > known).map(|state| state.record.len());
+    snapshot.sealed_manifest().len() + records.sum::<usize>()
 }
 
 /// One verification, ready to be computed.
@@ -146,6 +220,9 @@ struct Job {
     request: Verify,
     /// Unless the request brings a whole query.
     ticket: Option<ReadyTicket>,
+    class: Class,
+    /// In the lane of its class.
+    place: Option<OwnedSemaphorePermit>,
     /// When the call arrived, or as much later as the store took to mark its ticket.
     since: Instant,
 }
@@ -163,33 +240,40 @@ thread_local! {
 }
 
 async fn run(job: Job) -> Result<VerifyAnswer, Error> {
-    let short = job.is_short();
-    if short && job.request.attestation.is_none() {
-        return WORKSPACE.with_borrow_mut(|workspace| job.compute(workspace));
-    }
-    let app = job.app.clone();
-    let work = app.work.clone();
+    let work = job.app.work.clone();
     // A permit outlives a caller who goes away: the computation does, too.
-    work.detached(async move {
-        let permits = if short { &app.verifications } else { &app.long_verifications };
-        let _permit = app.permit(permits).await?;
-        compute(move || job.compute(&mut Workspace::default())).await
+    match job.class {
+        Class::Inline => inline(|workspace| job.compute(workspace)),
+        Class::Attested => work.detached(off_the_async_threads(job)).await,
+        Class::Long => work.in_background(off_the_async_threads(job)).await,
+    }
+}
+
+/// Computes on this thread. A panic, which is a defect of the kernels, ends like one off the async threads: the caller is
+/// told, and the call is counted.
+fn inline<T>(compute: impl FnOnce(&mut Workspace) -> Result<T, Error>) -> Result<T, Error> {
+    let computed = catch_unwind(AssertUnwindSafe(|| WORKSPACE.with_borrow_mut(compute)));
+    computed.unwrap_or_else(|_| {
+        // It may be half changed.
+        WORKSPACE.take();
+        Err(Error::Panic)
     })
-    .await
+}
+
+async fn off_the_async_threads(job: Job) -> Result<VerifyAnswer, Error> {
+    let app = job.app.clone();
+    let _permit = match job.class.lane(&app) {
+        Some(lane) => Some(app.permit(&lane.running).await?),
+        None => None,
+    };
+    compute(move || job.compute(&mut Workspace::default())).await
 }
 
 impl Job {
-    /// Whether the comparisons, without an attestation of them, take some ten microseconds.
-    fn is_short(&self) -> bool {
-        let layout = &self.gallery.parameters().layout;
-        layout.stride() >= SHORT_STRIDE
-            && layout.chunks() <= SHORT_CHUNKS
-            && self.gallery.has_at_most(self.request.subject, SHORT_PRODUCTS / layout.chunks())
-    }
-
     /// Makes the answer: here a verification stops waiting and begins to be computed.
     fn compute(self, workspace: &mut Workspace) -> Result<VerifyAnswer, Error> {
-        let Self { app, gallery, request, ticket, since } = self;
+        // The place is free when this returns.
+        let Self { app, gallery, request, ticket, class: _, place: _place, since } = self;
         app.metrics.verification_queue_wait.observe(since.elapsed());
         let Workspace { verification, located } = workspace;
         let parameters = gallery.parameters();
@@ -267,10 +351,52 @@ fn check_size(answer: &VerifyAnswer) -> Result<(), Error> {
     let max_bytes = MAX_MESSAGE_BYTES;
     let records: usize = answer.records.iter().map(|record| record.sealed.len()).sum();
     if records + answer.snapshot.sealed_manifest.as_ref().map_or(0, Bytes::len) > max_bytes / 2 {
-        let found_bytes = answer.to_bytes().len();
+        let found_bytes = answer.encoded_len();
         if found_bytes > max_bytes {
             return Err(Error::AnswerTooLarge { found_bytes, max_bytes });
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_panic_on_an_async_thread_is_an_error_and_the_next_computation_starts_afresh() {
+        let broken: Result<(), _> = inline(|workspace| {
+            workspace.located.push(Located { ordinal: 1, slot: 2 });
+            panic!("a defect of the kernels")
+        });
+        assert!(matches!(broken, Err(Error::Panic)));
+        assert!(inline(|workspace| Ok(workspace.located.is_empty())).unwrap());
+    }
+
+    #[tokio::test]
+    async fn long_verifications_that_would_wait_behind_too_many_are_refused() {
+        let (_dir, app) = fixture::app(|config| config.limits.queued_verifications = 0).await;
+        let (parameters, _) = fixture::gallery_of_one_block(&app).await;
+        let query = WholeQuery { key: parameters.key, mask_epoch: 0, polynomials: Bytes::new() };
+        let request = Verify {
+            gallery: parameters.gallery,
+            subject: tyto_scheme::Pseudonym([1; 16]),
+            probe: Probe::Query(query),
+            known_manifest_version: 2,
+            attestation: None,
+        };
+        let mut taken = Vec::new();
+        while let Ok(place) = app.long_verifications.place() {
+            taken.push(place);
+        }
+        let full = verify(&app, request.clone(), Instant::now()).await;
+        assert!(matches!(full, Err(Error::TooManyVerifications { max: 0 })), "{full:?}");
+        taken.pop();
+        // The place of a call that fails is free again.
+        for _ in 0..3 {
+            let wrong = verify(&app, request.clone(), Instant::now()).await;
+            assert!(matches!(wrong, Err(Error::Field { field: "query.polynomials", .. })), "{wrong:?}");
+        }
+    }
 }
