@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tyto_client::tenant::Template;
 use tyto_client::{Client, GalleryHandle, IdentifyOptions, ProbeBy, VerifyOptions};
-use tyto_tests::metrics::Metrics;
+use tyto_tests::metrics::{Durations, Metrics};
 use tyto_tests::process::ServerProcess;
 use tyto_tests::rig::{Rig, connect, gallery, keyring, subject, template};
 use tyto_tests::{Rng, soak};
@@ -129,6 +129,18 @@ impl Site {
     }
 }
 
+fn print_quantiles(name: &str, durations: &Durations) {
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| durations.quantile(share));
+    let (mean, count) = (durations.mean(), durations.count());
+    println!("{name}: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}, mean {mean:?} of {count}");
+}
+
+fn print_times(name: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| times[((times.len() - 1) as f64 * share) as usize]);
+    println!("verification at the client, {name}: p50 {p50:?}, p99 {p99:?}, p99.9 {p999:?}");
+}
+
 #[test]
 fn verifications_do_not_queue_behind_passes_and_enrolments() {
     let (count, verifications) = if soak() { (1_000_000, 20_000) } else { (60_000, 400) };
@@ -147,7 +159,7 @@ fn verifications_do_not_queue_behind_passes_and_enrolments() {
     }
     let quiet = site.metrics();
     let whole = |number| runtime.block_on(site.verify(number, ProbeBy::WholeQuery));
-    let mut alone: Vec<_> = (0..200).map(whole).collect();
+    let alone: Vec<_> = (0..200).map(whole).collect();
     let before = site.metrics();
 
     let load = Arc::new(Load::default());
@@ -204,36 +216,13 @@ fn verifications_do_not_queue_behind_passes_and_enrolments() {
         "beside {searched} identifications in {passes} passes of {:.1} probes, and {enrolled} enrolments:",
         probes / passes
     );
-    for (name, durations) in [
-        ("queue wait, idle", &idle),
-        ("queue wait, beside load", &wait),
-        ("mark of a ticket, beside load", &mark),
-        ("one block's pass", &block),
-    ] {
-        let quantile = |share| durations.quantile(share);
-        println!(
-            "{name}: p50 {:?}, p99 {:?}, p99.9 {:?}, mean {:?} of {}",
-            quantile(0.5),
-            quantile(0.99),
-            quantile(0.999),
-            durations.mean(),
-            durations.count()
-        );
-    }
-    for (name, times) in [
-        ("idle", &mut alone),
-        ("beside load", &mut beside),
-        ("with a new ticket, beside load", &mut by_ticket),
-    ] {
-        times.sort_unstable();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        println!(
-            "verification at the client, {name}: p50 {:?}, p99 {:?}, p99.9 {:?}",
-            at(0.5),
-            at(0.99),
-            at(0.999)
-        );
-    }
+    print_quantiles("queue wait, idle", &idle);
+    print_quantiles("queue wait, beside load", &wait);
+    print_quantiles("mark of a ticket, beside load", &mark);
+    print_quantiles("one block's pass", &block);
+    print_times("idle", alone);
+    print_times("beside load", beside);
+    print_times("with a new ticket, beside load", by_ticket);
     println!("a whole pass: {pass:?}; passes took {passing:?} of {elapsed:?}; an enrolment: {mutation:?}");
 
     assert_eq!(wait.count(), verifications as u64);
