@@ -6,7 +6,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tyto_tenant::TenantKey;
 use tyto_tenant::keyring::{Cost, Keyring};
@@ -143,25 +142,17 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Replaces a file at once, but not durably: after a crash it may be the old one, or cut.
-pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = write_temporary(path, bytes, false)?;
-    fs::rename(&temporary, path).map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        Error::file(path)(error)
-    })
-}
-
 /// Writes a file beside another, readable by its owner alone.
-fn write_temporary(path: &Path, bytes: &[u8], durable: bool) -> Result<PathBuf, Error> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
+pub(crate) fn write_temporary(path: &Path, bytes: &[u8], durable: bool) -> Result<PathBuf, Error> {
+    let suffix = u64::from_le_bytes(tyto_pqc::random::bytes().map_err(tyto_tenant::Error::from)?);
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}-{number}.tmp", std::process::id()));
+    name.push(format!(".{suffix:016x}.tmp"));
     let temporary = path.with_file_name(name);
+    // A file or a link that somebody else left under this name is neither written to nor removed.
+    let mut options = OpenOptions::new();
+    let options = options.write(true).mode(0o600).create_new(true);
+    let mut file = options.open(&temporary).map_err(Error::file(&temporary))?;
     let written = (|| {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).mode(0o600).create(true).truncate(true).open(&temporary)?;
         file.write_all(bytes)?;
         if durable { file.sync_all() } else { Ok(()) }
     })();

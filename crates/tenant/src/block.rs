@@ -119,7 +119,7 @@ impl OpenBlock {
             (chunks, packed, pads)
         });
         // sum (a*s + m) * A = w*s + sum m*A
-        let mut hint = NttPoly::zero();
+        let mut hint = Zeroizing::new(NttPoly::zero());
         hint.mul_add_assign(&gallery.w, &secret);
         for part in in_parallel(jobs.collect::<Vec<_>>(), |(chunks, packed, pads)| {
             provision_part(gallery, &streams, &secret, chunks, packed, pads)

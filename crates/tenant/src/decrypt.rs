@@ -254,13 +254,13 @@ impl Pending<Identification> {
                 .for_each(|(s, b)| *s = *b);
             &strided[..]
         };
-        let mut scores = vec![0; layout.slots()];
+        let mut scores = Zeroizing::new(vec![0; layout.slots()]);
         let (filled, weights) = (&view.record.filled, &view.secrets.lambdas);
         let weighed = decoder(layout).scores(blinds, &reply.coefficients, filled, weights, &mut scores);
         let terms = view.record.check.iter().zip(self.x.values());
         let expected: i128 = terms.map(|(&v, &x)| i128::from(v) * i128::from(x)).sum();
         if reduce_p(weighed) == reduce_p(expected) {
-            let scores = (0..).zip(scores);
+            let scores = (0..).zip(scores.iter().copied());
             Ok(scores
                 .filter(|(slot, _)| view.record.is_filled(*slot))
                 .map(|(slot, score)| (slot, score.into()))

@@ -23,6 +23,8 @@ const LEAST_POLYNOMIALS: usize = 16;
 
 const DESCRIPTOR: &str = "gallery descriptor";
 const MASKS: &str = "masks";
+/// What masks were expanded by: raised when that changes, so that none of an older program are read.
+const MASKS_VERSION: u8 = 1;
 const MASKS_LABEL: &str = "tyto/v1/masks";
 const DESCRIPTOR_LABEL: &str = "tyto/v1/descriptor";
 
@@ -114,11 +116,13 @@ impl Gallery {
         let keys = GalleryKeys::derive(key, &parameters)?;
         let place: [&[u8]; 1] = [&parameters.context()];
         let masks = sealed::open(&keys.masks, MASKS, MASKS_LABEL, &place, sealed_masks).ok();
-        let masks = masks.and_then(|bytes| Masks::from_bytes(&parameters.layout, &bytes).ok());
+        let masks = masks.and_then(|bytes| {
+            Masks::from_bytes(&parameters.layout, bytes.strip_prefix(&[MASKS_VERSION])?).ok()
+        });
         Self::assemble(key, parameters, name, metric, masks)
     }
 
-    /// The expanded masks, for a file of this tenant's: opening them takes less time than expanding them again.
+    /// The expanded masks, `version 1 || packed polynomials`, for a file of this tenant's: opening them takes less time than expanding them again.
     ///
     /// # Errors
     /// No OS randomness.
@@ -126,7 +130,8 @@ impl Gallery {
     /// # Security
     /// Masks are public, but altered ones would show what they hide: they are authenticated with the tenant key.
     pub fn seal_masks(&self) -> Result<Vec<u8>, Error> {
-        sealed::seal(&self.keys.masks, MASKS_LABEL, &[&self.context], &self.masks.to_bytes())
+        let plain = [&[MASKS_VERSION][..], &self.masks.to_bytes()].concat();
+        sealed::seal(&self.keys.masks, MASKS_LABEL, &[&self.context], &plain)
     }
 
     /// Whether the masks were expanded when the gallery was opened, and not read.

@@ -117,7 +117,11 @@ impl Record {
         let mut hint = Poly::zero();
         pack::unpack(reader.bytes(PACKED_POLY_BYTES)?, &mut hint)
             .map_err(|_| Error::SealedVersion { object: OBJECT })?;
-        let check = (0..gallery.layout().dimension()).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+        // At its full size at once: growing would leave parts of it behind that nobody wipes.
+        let mut check = Vec::with_capacity(gallery.layout().dimension());
+        for _ in 0..gallery.layout().dimension() {
+            check.push(reader.u64()?);
+        }
         reader.end()?;
         Ok(Self { block, version, entries, entries_digest, used, filled, hint, check })
     }

@@ -126,6 +126,19 @@ mod tests {
         assert!(counts.iter().all(|&count| (f64::from(count) - mean).abs() < 754.0), "{counts:?}");
     }
 
+    /// The value of AES-256-CTR under a key whose first 704 bytes are five values short, from another implementation.
+    #[test]
+    fn ternary_values_that_the_first_reading_does_not_give_are_the_next_of_the_stream() {
+        let mut first = Poly::zero();
+        assert_eq!(keep_ternary(Scratch::new().read(&mut stream(15), 704), &mut first, 0), 2043);
+        let poly = Scratch::new().ternary(stream(15));
+        let candidates: Vec<_> = poly.as_slice().iter().map(|&v| (modq::centre(v) + 1) as u8).collect();
+        assert_eq!(candidates[N - 8..], [0, 0, 1, 0, 2, 2, 1, 2]);
+        let digest: String =
+            tyto_pqc::digest::sha3_256(&[&candidates]).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, "e24a6778cea43a2251c3c821fef3191b207a8d74bb47d8676f3317155ed85b7b");
+    }
+
     #[test]
     fn errors_have_the_variance_of_the_parameter_set_and_stay_in_range() {
         let (mut sum, mut squares) = (0_i64, 0_i64);

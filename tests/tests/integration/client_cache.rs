@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
+use tyto_api::proto::gallery::v1::fetch_records_response::Part;
+use tyto_api::proto::gallery::v1::{FetchRecordsResponse, SealedRecord};
 use tyto_client::tenant::keyring::Keyring;
 use tyto_client::tenant::{Template, TenantKey};
 use tyto_client::{Client, Config, Error, GalleryHandle, IdentifyOptions};
 use tyto_tests::Rng;
+use tyto_tests::dishonest::{Fault, Proxy};
 use tyto_tests::process::ServerProcess;
 use tyto_tests::rig::{gallery, subject, template};
 
@@ -36,7 +39,11 @@ impl World {
     }
 
     async fn client(&self, state: Option<&Path>) -> Client {
-        let mut config = Config::new(format!("http://{}", self.address));
+        self.client_of(&format!("http://{}", self.address), state).await
+    }
+
+    async fn client_of(&self, endpoint: &str, state: Option<&Path>) -> Client {
+        let mut config = Config::new(endpoint);
         config.attestations = false;
         config.state_dir = state.map(Path::to_owned);
         Client::connect(config, Keyring::new(self.key.duplicate(), 1_800_000_000)).await.unwrap()
@@ -45,6 +52,27 @@ impl World {
     /// A new process that opens the gallery, with the state directory of that name.
     async fn opened(&self, state: &str) -> Result<GalleryHandle, Error> {
         self.client(Some(&self.state(state))).await.open_gallery("faces").await
+    }
+
+    /// The same through a proxy.
+    async fn opened_through(&self, proxy: &Proxy, state: Option<&str>) -> Result<GalleryHandle, Error> {
+        let state = state.map(|state| self.state(state));
+        self.client_of(proxy.endpoint(), state.as_deref()).await.open_gallery("faces").await
+    }
+
+    /// Stops the server and copies its data.
+    fn save_server(&mut self, name: &str) {
+        self.server.kill();
+        copy(&self.state("server"), &self.state(name));
+        self.server = ServerProcess::start(BINARY, self.directory.path(), &self.address);
+    }
+
+    /// Starts the server again with older data.
+    fn restore_server(&mut self, name: &str) {
+        self.server.kill();
+        fs::remove_dir_all(self.state("server")).unwrap();
+        copy(&self.state(name), &self.state("server"));
+        self.server = ServerProcess::start(BINARY, self.directory.path(), &self.address);
     }
 
     fn state(&self, name: &str) -> PathBuf {
@@ -167,10 +195,7 @@ async fn an_old_cache_brings_nothing_old_back() {
         (world.state("state"), world.state("old state"), world.state("new state"));
     copy(&state, &old_state);
     // The server's data as of now, to roll back to.
-    let (data, old_data) = (world.state("server"), world.state("old server"));
-    world.server.kill();
-    copy(&data, &old_data);
-    world.server = ServerProcess::start(BINARY, world.directory.path(), &world.address);
+    world.save_server("old server");
     let other = world.opened("other").await.unwrap();
     world.enrol(&other, 7).await;
     drop(other);
@@ -185,10 +210,7 @@ async fn an_old_cache_brings_nothing_old_back() {
     drop(gallery);
 
     // The server rolled back, and the cache with it: the mark says that there was more.
-    world.server.kill();
-    fs::remove_dir_all(&data).unwrap();
-    copy(&old_data, &data);
-    world.server = ServerProcess::start(BINARY, world.directory.path(), &world.address);
+    world.restore_server("old server");
     replace_cache(&old_state, &state);
     assert!(matches!(world.opened("state").await, Err(Error::RolledBack { .. })));
     // Without the mark, a cache that is newer than the server says as much.
@@ -198,4 +220,82 @@ async fn an_old_cache_brings_nothing_old_back() {
     }
     assert!(matches!(world.opened("state").await, Err(Error::RolledBack { .. })));
     assert!(world.opened("nobody").await.is_ok(), "who never saw more has nothing to compare with");
+}
+
+/// The records of an answer.
+fn records(messages: &[FetchRecordsResponse]) -> Vec<SealedRecord> {
+    let record = |message: &FetchRecordsResponse| match &message.part {
+        Some(Part::Block(block)) => block.record.clone(),
+        _ => None,
+    };
+    messages.iter().filter_map(record).collect()
+}
+
+/// Path and content of everything that is cached.
+fn cached(state: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found: Vec<_> = files(state).into_iter().filter(|path| is_cache(path)).collect();
+    found.sort();
+    found.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_answer_costs_no_evidence() {
+    let mut world = World::new().await;
+    let writer = world.opened("writer").await.unwrap();
+    world.enrol(&writer, 3).await;
+    drop(world.opened("state").await.unwrap());
+    world.save_server("old server");
+    let proxy = Proxy::start(&format!("http://{}", world.address)).await;
+    let old = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&old);
+    let listen = move |messages: &mut Vec<_>| *keep.lock().unwrap() = records(messages);
+    proxy.commit(Fault { records: Some(Box::new(listen)), ..Fault::default() });
+    drop(world.opened_through(&proxy, None).await.unwrap());
+    let before = cached(&world.state("state"));
+    world.enrol(&writer, 3).await;
+
+    // An authentic newer manifest, and with it a block as it was.
+    let listed = old.lock().unwrap().clone();
+    proxy.commit(Fault {
+        records: Some(Box::new(move |messages| {
+            for message in messages {
+                if let Some(Part::Block(block)) = &mut message.part
+                    && let Some(old) = listed
+                        .iter()
+                        .find(|old| block.record.as_ref().is_some_and(|new| new.block_id == old.block_id))
+                {
+                    block.record = Some(old.clone());
+                    block.entries.clear();
+                }
+            }
+        })),
+        ..Fault::default()
+    });
+    let outcome = world.opened_through(&proxy, Some("state")).await;
+    assert!(matches!(outcome, Err(Error::StaleBlock { .. })), "{outcome:?}");
+    assert!(cached(&world.state("state")) == before, "the cached state stays whole");
+    drop(writer);
+    world.restore_server("old server");
+    let outcome = world.opened("state").await;
+    assert!(matches!(outcome, Err(Error::RolledBack { .. })), "{outcome:?}");
+    assert!(world.opened("nobody").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cached_manifest_of_another_history_is_a_fork() {
+    let mut world = World::new().await;
+    world.save_server("old server");
+    let writer = world.opened("one writer").await.unwrap();
+    world.enrol(&writer, 3).await;
+    drop((writer, world.opened("one").await.unwrap()));
+    world.restore_server("old server");
+    let writer = world.opened("two writer").await.unwrap();
+    world.enrol(&writer, 3).await;
+    drop(world.opened("two").await.unwrap());
+    world.enrol(&writer, 3).await;
+    replace_cache(&world.state("two"), &world.state("one"));
+    let damaged = cached(&world.state("one")).into_iter().find(|(path, _)| path.extension().is_none());
+    fs::write(damaged.unwrap().0, b"no block").unwrap();
+    let outcome = world.opened("one").await;
+    assert!(matches!(outcome, Err(Error::Forked { .. })), "{outcome:?}");
 }

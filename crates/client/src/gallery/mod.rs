@@ -46,7 +46,7 @@ pub struct GalleryHandle(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) gallery: Arc<Gallery>,
-    pub(crate) marks: HighWater,
+    pub(crate) marks: Arc<HighWater>,
     pub(crate) cache: Option<Arc<Cache>>,
     opening: SyncReport,
     view: RwLock<Arc<View>>,
@@ -108,13 +108,20 @@ impl GalleryHandle {
         let with_key = Arc::clone(shared);
         let opened = compute(move || {
             let key = with_key.keyring.find(key).ok_or(Error::ForeignKey { gallery, key })?;
-            let marks = HighWater::open(gallery, with_key.state.as_ref())?;
+            let marks = Arc::new(HighWater::open(gallery, with_key.state.as_ref())?);
             let cache = with_key.state.as_ref().map(|state| Cache::new(state, gallery, &parameters.layout));
             let gallery = open_gallery(key, parameters, &descriptor, cache.as_ref())?;
             let hasher = SubjectHasher::default();
-            let cached = cache.as_ref().and_then(|cache| View::cached(&gallery, &hasher, cache));
-            // A mark of the same version with another content means that one of the two is damaged.
-            let cached = cached.filter(|(view, _)| marks.observe(None, view.known.mark).is_ok());
+            let mut cached = None;
+            if let Some(cache) = &cache
+                && let Some(known) = KnownManifest::cached(&gallery, cache)
+            {
+                // It is this tenant's own: it counts as seen even if its blocks are damaged, and two of one version are
+                // two histories.
+                marks.observe(None, known.mark)?;
+                marks.save()?;
+                cached = View::cached(&gallery, &hasher, cache, known);
+            }
             Ok((Arc::new(gallery), marks, cache.map(Arc::new), hasher, cached))
         });
         let (gallery, marks, cache, hasher, cached) = opened.await?;
@@ -137,7 +144,6 @@ impl GalleryHandle {
         };
         let handle = Self::assemble(shared, gallery, hasher, marks, cache, fetched.view, opening);
         handle.0.index(&enrolled);
-        handle.save_marks().await?;
         Ok(handle)
     }
 
@@ -147,7 +153,7 @@ impl GalleryHandle {
         gallery: Gallery,
         sealed_manifest: &[u8],
     ) -> Result<Self, Error> {
-        let marks = HighWater::open(gallery.parameters().gallery, shared.state.as_ref())?;
+        let marks = Arc::new(HighWater::open(gallery.parameters().gallery, shared.state.as_ref())?);
         let known = KnownManifest::open(&gallery, 1, sealed_manifest)?;
         marks.observe(None, known.mark)?;
         let view = View::empty(known)?;
@@ -168,7 +174,7 @@ impl GalleryHandle {
         shared: &Arc<Shared>,
         gallery: Arc<Gallery>,
         hasher: SubjectHasher,
-        marks: HighWater,
+        marks: Arc<HighWater>,
         cache: Option<Arc<Cache>>,
         view: View,
         opening: SyncReport,
@@ -213,12 +219,10 @@ impl GalleryHandle {
     /// Every way in which the answer can fail its checks, such as [`Error::RolledBack`], [`Error::Forked`],
     /// [`Error::MissingBlock`], [`Error::OtherRecord`].
     pub async fn sync(&self) -> Result<SyncReport, Error> {
-        let (_, report) = self.synchronise().await?;
-        self.save_marks().await?;
-        Ok(report)
+        Ok(self.synchronise().await?.1)
     }
 
-    /// The same; gives the newest view, and leaves saving the mark to the caller.
+    /// The same; gives the newest view, too.
     pub(crate) async fn synchronise(&self) -> Result<(Arc<View>, SyncReport), Error> {
         let _turn = self.0.sync_turn.lock().await;
         self.fetch().await
@@ -257,11 +261,7 @@ impl GalleryHandle {
     }
 
     pub(crate) async fn save_marks(&self) -> Result<(), Error> {
-        let inner = Arc::clone(&self.0);
-        if inner.shared.state.is_none() {
-            return Ok(());
-        }
-        compute(move || inner.marks.save()).await
+        sync::save_marks(&self.0.marks).await
     }
 
     /// Synchronises and counts.

@@ -5,7 +5,7 @@ use super::directory::{Enrolled, SubjectHasher};
 use super::view::{BlockState, BlockUpdate, KnownManifest, View};
 use crate::Error;
 use crate::channel::{Rpc, pause, size};
-use crate::state::{Cache, HighWater};
+use crate::state::{Cache, HighWater, Staged};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) rpc: &'a Rpc,
     pub(crate) gallery: &'a Arc<Gallery>,
     pub(crate) hasher: &'a SubjectHasher,
-    pub(crate) marks: &'a HighWater,
+    pub(crate) marks: &'a Arc<HighWater>,
     pub(crate) cache: Option<&'a Arc<Cache>>,
 }
 
@@ -66,11 +66,14 @@ impl Fetcher<'_> {
         };
         let known = KnownManifest::open(self.gallery, version, &sealed)?;
         self.marks.observe(floor, known.mark)?;
+        // Before anything else comes: an authentic manifest was seen, whatever becomes of the rest of the answer.
+        save_marks(self.marks).await?;
         let gallery = self.gallery.parameters().gallery;
         if base.is_some_and(|base| base.version() == version && base.known.mark != known.mark) {
             return Err(Error::Forked { gallery, version });
         }
-        let mut opening = Opening::default();
+        let cache = self.cache.filter(|cache| cache.has_room(known.manifest.entries().len()));
+        let mut opening = Opening { cache, ..Opening::default() };
         let mut received = 0;
         while let Some(message) = self.rpc.next(CALL, &mut stream).await? {
             bytes_received += size(&message);
@@ -91,12 +94,13 @@ impl Fetcher<'_> {
         if received != changed_blocks {
             return Err(Error::OutOfOrder { call: CALL });
         }
-        let (mut changed, enrolled, new_entries) = opening.finish().await?;
+        opening.finish().await?;
+        let Opening { mut changed, enrolled, entries: new_entries, staged, .. } = opening;
         let view = View::assemble(known, base.map(|base| &**base), &mut changed)?;
-        if let Some(cache) = self.cache.filter(|_| base.is_none() || changed_blocks > 0).map(Arc::clone) {
+        if let Some(cache) = cache.filter(|_| base.is_none() || changed_blocks > 0).map(Arc::clone) {
             let (version, sealed) = (view.version(), view.known.sealed.clone());
             compute(move || {
-                cache.put_manifest(version, &sealed);
+                cache.commit(&staged, version, &sealed);
                 Ok(())
             })
             .await?;
@@ -117,18 +121,30 @@ impl Fetcher<'_> {
     }
 }
 
-type Opened = Result<(BlockId, BlockState, Enrolled), Error>;
+/// Saves a mark if it rose.
+pub(crate) async fn save_marks(marks: &Arc<HighWater>) -> Result<(), Error> {
+    if !marks.is_unsaved() {
+        return Ok(());
+    }
+    let marks = Arc::clone(marks);
+    compute(move || marks.save()).await
+}
+
+type Opened = Result<(BlockId, BlockState, Enrolled, Option<Staged>), Error>;
 
 /// Blocks that are being opened on other threads.
 #[derive(Default)]
-struct Opening {
+struct Opening<'a> {
+    cache: Option<&'a Arc<Cache>>,
     jobs: JoinSet<Opened>,
     changed: HashMap<BlockId, Arc<BlockState>>,
     enrolled: Vec<(BlockId, Enrolled)>,
     entries: u64,
+    /// For the cache, if the manifest turns out to list all that came.
+    staged: Vec<Staged>,
 }
 
-impl Opening {
+impl Opening<'_> {
     async fn push(
         &mut self,
         fetcher: &Fetcher<'_>,
@@ -142,33 +158,32 @@ impl Opening {
         let gallery = Arc::clone(fetcher.gallery);
         let hasher = fetcher.hasher.clone();
         let before = base.and_then(|base| base.block(update.block)).cloned();
-        let cache = fetcher.cache.map(Arc::clone);
+        let cache = self.cache.map(Arc::clone);
         self.jobs.spawn_blocking(move || {
             let (block, kept) = (update.block, update.clone());
             let (state, enrolled) = BlockState::open(&gallery, &hasher, before.as_deref(), update)?;
-            if let Some(cache) = cache {
-                cache.put_block(block, kept.version, &kept.sealed_record, kept.first_entry, &kept.entries);
-            }
-            Ok((block, state, enrolled))
+            let staged = cache.and_then(|cache| {
+                cache.stage(block, kept.version, &kept.sealed_record, kept.first_entry, &kept.entries)
+            });
+            Ok((block, state, enrolled, staged))
         });
         Ok(())
     }
 
     async fn take_one(&mut self) -> Result<bool, Error> {
         let Some(joined) = self.jobs.join_next().await else { return Ok(false) };
-        let (block, state, enrolled) = joined??;
+        let (block, state, enrolled, staged) = joined??;
         match self.changed.entry(block) {
             Entry::Vacant(entry) => entry.insert(Arc::new(state)),
             Entry::Occupied(_) => return Err(Error::AnsweredTwice(block)),
         };
         self.enrolled.push((block, enrolled));
+        self.staged.extend(staged);
         Ok(true)
     }
 
-    async fn finish(
-        mut self,
-    ) -> Result<(HashMap<BlockId, Arc<BlockState>>, Vec<(BlockId, Enrolled)>, u64), Error> {
+    async fn finish(&mut self) -> Result<(), Error> {
         while self.take_one().await? {}
-        Ok((self.changed, self.enrolled, self.entries))
+        Ok(())
     }
 }

@@ -126,6 +126,12 @@ impl KnownManifest {
         Ok(Self::new(Manifest::open(gallery, version, sealed)?, sealed))
     }
 
+    /// The manifest that a cache holds; none if this key did not make it for this gallery.
+    pub(crate) fn cached(gallery: &Gallery, cache: &Cache) -> Option<Self> {
+        let (version, sealed) = cache.manifest()?;
+        Self::open(gallery, version, &sealed).ok()
+    }
+
     pub(crate) fn new(manifest: Manifest, sealed: &[u8]) -> Self {
         let mut content = Hasher::new();
         content.update(b"tyto/v1/manifest-mark");
@@ -169,10 +175,13 @@ impl View {
         Self::assemble(known, None, &mut HashMap::new())
     }
 
-    /// The view that a cache holds, with the subjects in it; none if it does not fit together.
-    pub(crate) fn cached(gallery: &Gallery, hasher: &SubjectHasher, cache: &Cache) -> Option<Opened> {
-        let (version, sealed) = cache.manifest()?;
-        let known = KnownManifest::open(gallery, version, &sealed).ok()?;
+    /// The view that a cache holds at its manifest, with the subjects in it; none if it does not fit together.
+    pub(crate) fn cached(
+        gallery: &Gallery,
+        hasher: &SubjectHasher,
+        cache: &Cache,
+        known: KnownManifest,
+    ) -> Option<Opened> {
         let open = |entry: &ManifestEntry| {
             let CachedBlock { version, sealed_record, entries } = cache.block(entry.block)?;
             let update = BlockUpdate {

@@ -86,16 +86,20 @@ impl HighWater {
         Ok(())
     }
 
+    /// The mark, if it rose since it was saved.
+    fn unsaved(&self) -> Option<Mark> {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.seen.filter(|seen| marks.saved != Some(*seen))
+    }
+
+    /// Whether there is something to save.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.file.is_some() && self.unsaved().is_some()
+    }
+
     /// Saves the mark durably if it rose. Blocks.
     pub(crate) fn save(&self) -> Result<(), Error> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let seen = {
-            let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            match marks.seen {
-                Some(seen) if marks.saved != Some(seen) => seen,
-                _ => return Ok(()),
-            }
-        };
+        let Some((file, seen)) = self.file.as_ref().zip(self.unsaved()) else { return Ok(()) };
         let _turn = file.lock()?;
         // Another process may have seen more.
         let merged = newer(self.gallery, file.read(self.gallery)?, seen)?;

@@ -4,7 +4,7 @@ mod cache;
 mod journal;
 mod marks;
 
-pub(crate) use cache::{Cache, CachedBlock};
+pub(crate) use cache::{Cache, CachedBlock, Staged};
 pub(crate) use journal::Journal;
 pub(crate) use marks::{HighWater, Mark};
 

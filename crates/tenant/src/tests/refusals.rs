@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::Error;
+use crate::derive::GalleryKeys;
 use crate::manifest::Manifest;
+use crate::sealed;
 use tyto_pqc::Secret32;
+use tyto_scheme::GalleryId;
 use tyto_scheme::params::T;
 use tyto_scheme::query::Target;
 
@@ -365,4 +368,40 @@ fn tickets_from_different_seeds_or_galleries_differ() {
     };
     assert_eq!(make(&gallery, 1), make(&gallery, 1));
     assert_ne!(make(&gallery, 1), make(&gallery, 2));
+}
+
+#[test]
+fn masks_are_read_only_if_this_key_sealed_them_for_this_gallery() {
+    let layout = Layout::new(ParameterSet::Exact41, 16, 4).unwrap();
+    let [key, other_key] = [0; 2].map(|_| TenantKey::generate().unwrap());
+    let create = |key, id| Gallery::create_with_id(key, GalleryId([id; 16]), "masks", layout, Metric::Cosine);
+    let (gallery, new) = create(&key, 1).unwrap();
+    let sealed = gallery.seal_masks().unwrap();
+    let opened = |sealed: &[u8]| {
+        let opened = Gallery::open_with_masks(&key, new.parameters, &new.sealed_descriptor, sealed).unwrap();
+        assert_eq!(opened.masks.to_bytes(), gallery.masks.to_bytes(), "whatever was read");
+        opened
+    };
+    assert!(!opened(&sealed).has_expanded_masks());
+
+    // Masks of a gallery with another id, and of the same gallery id under another key.
+    let another = create(&key, 2).unwrap().0;
+    assert!(opened(&another.seal_masks().unwrap()).has_expanded_masks());
+    let (foreign, _) = create(&other_key, 1).unwrap();
+    assert!(opened(&foreign.seal_masks().unwrap()).has_expanded_masks());
+    // The very plaintext at the very place: under another key, and of another version.
+    let seal = |keys: &GalleryKeys, version: u8, masks: &[u8]| {
+        let plain = [&[version][..], masks].concat();
+        sealed::seal(&keys.masks, "tyto/v1/masks", &[gallery.context()], &plain).unwrap()
+    };
+    let masks = gallery.masks.to_bytes();
+    assert!(!opened(&seal(&gallery.keys, 1, &masks)).has_expanded_masks(), "as the gallery seals them");
+    let foreign_keys = GalleryKeys::derive(&other_key, &new.parameters).unwrap();
+    assert!(opened(&seal(&foreign_keys, 1, &masks)).has_expanded_masks());
+    assert!(opened(&seal(&gallery.keys, 2, &masks)).has_expanded_masks());
+    let mut altered = sealed.clone();
+    altered[sealed.len() / 2] ^= 1;
+    for bad in [&altered[..], &sealed[1..], &sealed[..sealed.len() - 1], &[]] {
+        assert!(opened(bad).has_expanded_masks());
+    }
 }
