@@ -48,20 +48,21 @@ fn shifted_swapped_and_random_scores_fail_the_check_vector() {
         let x = rng.template(&world.gallery);
         let (i, j) = (rng.below(50) as usize, rng.below(50) as usize);
         let steps = 1 + rng.below(T - 1) as i64;
-        let expected = world.expected(&x);
+        let mut is_close = false;
         let altered = identify_altered(&world, &x, |coefficients| match trial % 3 {
             0 => coefficients[i] = (coefficients[i] + shift(steps, 14)) & mask,
-            1 => coefficients.swap(i, j),
+            1 => {
+                let apart = coefficients[i].abs_diff(coefficients[j]);
+                is_close = apart.min(mask + 1 - apart) <= 8;
+                coefficients.swap(i, j);
+            }
             _ => coefficients[i] ^= 1 << 13,
         });
-        // Swapping equal scores changes nothing; anything else must be seen.
-        if trial % 3 == 1 && expected[i].1 == expected[j].1 {
-            assert_eq!(altered.unwrap(), expected);
-        } else {
-            assert!(
-                matches!(altered, Err(Error::CheckVector(block)) if block == world.server.block),
-                "trial {trial}"
-            );
+        match altered {
+            // Not further apart than one step of a score: the same scores may come of them.
+            Ok(scores) if is_close => assert_eq!(scores, world.expected(&x)),
+            Err(Error::CheckVector(block)) => assert_eq!(block, world.server.block),
+            other => panic!("trial {trial}: {other:?}"),
         }
     }
 }
