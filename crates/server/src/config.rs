@@ -67,9 +67,9 @@ pub struct IdentificationConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitConfig {
-    /// Memory for the blocks of all galleries, in bytes, and what dropped blocks hold between them; 0 for three quarters of the machine's memory (`MemTotal` of
-    /// `/proc/meminfo` at start), or no limit where that cannot be read. A segment that does not fit is refused, and
-    /// the server does not start on galleries that do not fit.
+    /// Memory for the blocks of all galleries and for what dropped blocks leave free between them, in bytes; 0 for
+    /// three quarters of the machine's memory (`MemTotal` of `/proc/meminfo` at start), or no limit where that cannot
+    /// be read. A segment that does not fit is refused, and the server does not start on galleries that do not fit.
     pub resident_bytes: u64,
     /// Most galleries.
     pub galleries: usize,
