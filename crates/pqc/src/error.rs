@@ -32,6 +32,20 @@ pub enum Error {
         /// Length found.
         actual_bytes: usize,
     },
+    /// A context string is too long (caller).
+    #[error("the context string is {actual_bytes} bytes long, the most is {max_bytes}")]
+    ContextTooLong {
+        /// Length found.
+        actual_bytes: usize,
+        /// Longest possible.
+        max_bytes: usize,
+    },
+    /// This crate verifies signatures of this algorithm, but makes none (caller).
+    #[error("{algorithm} is for verification only")]
+    CannotSign {
+        /// The signature algorithm.
+        algorithm: &'static str,
+    },
     /// A signature does not verify (peer).
     #[error("{algorithm} signature is invalid")]
     InvalidSignature {

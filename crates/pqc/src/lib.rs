@@ -1,4 +1,4 @@
-//! ML-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
+//! ML-DSA, SLH-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
 //!
 //! This is the only crate of the workspace that calls a cryptographic library directly for these
 //! primitives; the others see the types below. It does no I/O except asking the operating system for
@@ -12,6 +12,7 @@
 //! | [`aead`] | AES-256-GCM-SIV | RFC 8452 |
 //! | [`stream`] | AES-256 in counter mode | FIPS 197, NIST SP 800-38A section 6.5 |
 //! | [`mldsa`] | ML-DSA-65 | FIPS 204 |
+//! | [`slhdsa`] | SLH-DSA | FIPS 205 |
 
 pub mod aead;
 pub mod digest;
@@ -20,6 +21,7 @@ pub mod kmac;
 pub mod mldsa;
 pub mod random;
 mod secret;
+pub mod slhdsa;
 pub mod stream;
 
 pub use error::Error;

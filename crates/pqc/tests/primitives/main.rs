@@ -4,5 +4,6 @@ mod acvp;
 mod aead;
 mod bytes;
 mod mldsa;
+mod slhdsa;
 mod sponge;
 mod stream;

@@ -1,0 +1,172 @@
+//! SLH-DSA signatures (FIPS 205), pure interface, hedged (sections 10.2.1 and 10.3).
+//!
+//! All twelve parameter sets verify; the SHAKE sets sign.
+
+mod library;
+mod params;
+
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::{Error, digest, random};
+
+pub use params::ParameterSet;
+
+/// Longest context string (FIPS 205 section 10.2).
+pub const MAX_CONTEXT_BYTES: usize = 255;
+
+/// Length of a key id.
+pub const KEY_ID_BYTES: usize = 32;
+
+/// Longest public key.
+const MAX_PUBLIC_KEY_BYTES: usize = 64;
+
+fn check_context(context: &[u8]) -> Result<(), Error> {
+    if context.len() > MAX_CONTEXT_BYTES {
+        return Err(Error::ContextTooLong { actual_bytes: context.len(), max_bytes: MAX_CONTEXT_BYTES });
+    }
+    Ok(())
+}
+
+/// A private key of a SHAKE set, wiped on drop.
+pub struct SigningKey {
+    /// `SK.seed || SK.prf || PK.seed || PK.root` (FIPS 205 figure 15).
+    bytes: Zeroizing<Vec<u8>>,
+    verifying_key: VerifyingKey,
+}
+
+impl SigningKey {
+    /// A fresh key, from the operating system's randomness.
+    ///
+    /// # Errors
+    /// [`Error::CannotSign`] for a SHA2 set; [`Error::OsRandomness`].
+    pub fn generate(set: ParameterSet) -> Result<Self, Error> {
+        let n = set.parameters().n;
+        let mut seeds = Zeroizing::new(vec![0; 3 * n]);
+        random::fill(&mut seeds)?;
+        Self::from_seeds(set, &seeds)
+    }
+
+    /// Reads what [`SigningKey::to_bytes`] wrote, and computes the public root again to compare it.
+    ///
+    /// # Errors
+    /// [`Error::CannotSign`] for a SHA2 set; [`Error::MalformedKey`] for a wrong length or a wrong root.
+    pub fn from_bytes(set: ParameterSet, bytes: &[u8]) -> Result<Self, Error> {
+        let malformed =
+            || Error::MalformedKey { algorithm: set.name(), what: "private key", actual_bytes: bytes.len() };
+        if bytes.len() != set.private_key_bytes() {
+            return Err(malformed());
+        }
+        let (seeds, root) = bytes.split_at(3 * set.parameters().n);
+        let key = Self::from_seeds(set, seeds)?;
+        if key.bytes[seeds.len()..] != *root {
+            return Err(malformed());
+        }
+        Ok(key)
+    }
+
+    /// The private key as FIPS 205 figure 15 and RFC 9909 section 5 have it: `4 n` bytes, wiped on drop.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        self.bytes.clone()
+    }
+
+    /// The parameter set.
+    pub fn parameter_set(&self) -> ParameterSet {
+        self.verifying_key.set
+    }
+
+    /// The public key.
+    pub fn verifying_key(&self) -> &VerifyingKey {
+        &self.verifying_key
+    }
+
+    /// Signs `message` (FIPS 205 algorithm 22), different at each call.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`]; [`Error::OsRandomness`].
+    pub fn sign(&self, message: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        check_context(context)?;
+        let set = self.parameter_set();
+        let mut random = Zeroizing::new(vec![0; set.parameters().n]);
+        random::fill(&mut random)?;
+        library::sign(set, &self.bytes, message, context, &random)
+            .ok_or(Error::Backend { operation: "SLH-DSA signing" })
+    }
+
+    /// From `SK.seed || SK.prf || PK.seed`.
+    fn from_seeds(set: ParameterSet, seeds: &[u8]) -> Result<Self, Error> {
+        let n = set.parameters().n;
+        let bytes = library::key_pair(set, [&seeds[..n], &seeds[n..2 * n], &seeds[2 * n..]])
+            .ok_or(Error::CannotSign { algorithm: set.name() })?;
+        let verifying_key = VerifyingKey::from_bytes(set, &bytes[2 * n..])?;
+        Ok(Self { bytes, verifying_key })
+    }
+}
+
+/// A public key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifyingKey {
+    set: ParameterSet,
+    /// `PK.seed || PK.root` (FIPS 205 figure 16), then zeros.
+    bytes: [u8; MAX_PUBLIC_KEY_BYTES],
+}
+
+impl VerifyingKey {
+    /// Reads a public key. Every string of the set's length is one.
+    ///
+    /// # Errors
+    /// [`Error::MalformedKey`] for any other length.
+    pub fn from_bytes(set: ParameterSet, bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() != set.public_key_bytes() {
+            let actual_bytes = bytes.len();
+            return Err(Error::MalformedKey { algorithm: set.name(), what: "public key", actual_bytes });
+        }
+        let mut padded = [0; MAX_PUBLIC_KEY_BYTES];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self { set, bytes: padded })
+    }
+
+    /// The parameter set.
+    pub fn parameter_set(&self) -> ParameterSet {
+        self.set
+    }
+
+    /// The encoded key, `2 n` bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.set.public_key_bytes()]
+    }
+
+    /// A copy of the encoded key.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    /// Checks `signature` over `message` in `context` (FIPS 205 algorithm 24).
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`]; [`Error::InvalidSignature`] if it does not verify, whatever the cause.
+    pub fn verify(&self, message: &[u8], context: &[u8], signature: &[u8]) -> Result<(), Error> {
+        check_context(context)?;
+        if signature.len() == self.set.signature_bytes()
+            && library::verify(self.set, self.as_bytes(), message, context, signature)
+        {
+            return Ok(());
+        }
+        Err(Error::InvalidSignature { algorithm: self.set.name() })
+    }
+
+    /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever a signature refers to it.
+    pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
+        let name = self.set.name().to_ascii_lowercase();
+        digest::sha3_256(&[b"tyto/v1/", name.as_bytes(), b"-key", self.as_bytes()])
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyingKey({} ", self.set)?;
+        self.key_id()[..8].iter().try_for_each(|b| write!(f, "{b:02x}"))?;
+        f.write_str(")")
+    }
+}
