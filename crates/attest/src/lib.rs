@@ -21,6 +21,7 @@ pub mod digest;
 mod error;
 mod file;
 mod keys;
+pub mod log;
 mod statement;
 
 pub use cose::{CONTENT_TYPE, COSE_ALGORITHM_ML_DSA_65, MAX_ATTESTATION_BYTES, sign, verify};

@@ -3,6 +3,7 @@
 mod broken;
 mod golden;
 mod key_list;
+mod log;
 mod properties;
 mod raw;
 mod round_trip;
