@@ -114,7 +114,7 @@ fn match_tiles<const B: usize, const P: usize>(
 }
 
 /// How far ahead of the multiplications a block's memory is asked for, in bytes, where it is read in long runs.
-const PREFETCH_BYTES: usize = 3072;
+const PREFETCH_BYTES: usize = 2048;
 
 /// One group of eight values of up to `count` polynomials from `first` on.
 #[inline]

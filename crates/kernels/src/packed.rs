@@ -119,11 +119,12 @@ impl PackedBlock {
 
 /// A query in memory: `C` polynomials in NTT form, 64 bits per value.
 ///
-/// Layout: `[group of 8 values: 256][polynomial: C][8 x u64]`, 64-byte aligned.
+/// Layout: `[group of 8 values: 256][polynomial: C][8 x u64]`, 64-byte aligned, in huge pages as the blocks are: it is
+/// read as often.
 #[derive(Clone)]
 pub struct PackedQuery {
     polynomials: usize,
-    lanes: Vec<Lanes>,
+    lanes: Place,
 }
 
 impl PackedQuery {
@@ -134,7 +135,7 @@ impl PackedQuery {
     /// If `polynomials` is 0 or more than [`MAX_POLYNOMIALS`].
     pub fn new(polynomials: usize) -> Self {
         check_count(polynomials);
-        Self { polynomials, lanes: vec![Lanes([0; LANES]); GROUPS * polynomials] }
+        Self { polynomials, lanes: Place::zeroed(GROUPS * polynomials * LINE_BYTES) }
     }
 
     /// The number `C` of polynomials.
@@ -144,7 +145,7 @@ impl PackedQuery {
 
     /// Bytes of memory taken.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.lanes.as_slice())
+        self.lanes.as_bytes().len()
     }
 
     /// Replaces polynomial `c`.
@@ -167,7 +168,9 @@ impl PackedQuery {
         assert!(c < self.polynomials, "polynomial {c} of a query of {}", self.polynomials);
         let mut out = NttPoly::zero();
         let groups = out.values_mut().as_chunks_mut::<LANES>().0;
-        for (group, lanes) in groups.iter_mut().zip(self.lanes[c..].iter().step_by(self.polynomials)) {
+        for (group, lanes) in
+            groups.iter_mut().zip(self.lanes.as_lanes()[c..].iter().step_by(self.polynomials))
+        {
             *group = lanes.0;
         }
         out
@@ -203,17 +206,17 @@ impl PackedQuery {
 
     fn lanes_mut(&mut self, c: usize) -> impl Iterator<Item = &mut Lanes> {
         assert!(c < self.polynomials, "polynomial {c} of a query of {}", self.polynomials);
-        self.lanes[c..].iter_mut().step_by(self.polynomials)
+        self.lanes.as_lanes_mut()[c..].iter_mut().step_by(self.polynomials)
     }
 
     /// The values of group `group`, of at most `count` polynomials from `first` on.
     pub(crate) fn row(&self, group: usize, first: usize, count: usize) -> &[Lanes] {
         let end = self.polynomials.min(first + count);
-        &self.lanes[group * self.polynomials..][first..end]
+        &self.lanes.as_lanes()[group * self.polynomials..][first..end]
     }
 
     /// `count` of all polynomials of all groups, one after the other, from number `first` on.
     pub(crate) fn products(&self, first: usize, count: usize) -> &[Lanes] {
-        &self.lanes[first..first + count]
+        &self.lanes.as_lanes()[first..first + count]
     }
 }
