@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use crate::aligned::Lanes;
 use crate::decode::{self, Decoder};
+use crate::keccak::{States, Words};
 use crate::sampling::{self, Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, masks, modq, pack};
 
@@ -181,6 +182,12 @@ pub(crate) trait Kernel: Copy {
     fn keep_ternary(self, candidates: &[u8], out: &mut [u64]) -> usize {
         sampling::keep_ternary_portable(candidates, out)
     }
+
+    /// See [`States::permute`].
+    fn permute_states(self, states: &mut States, lanes: usize);
+
+    /// See [`crate::keccak::chain`].
+    fn chain<const W: usize>(self, block: &States, lanes: usize, values: &mut [[Words; W]]);
 
     /// `reply::round` for every coefficient, with `bits` at most `MAX_REPLY_BITS`.
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]);

@@ -1,4 +1,4 @@
-//! Ring arithmetic, packing and the SIMD match kernels of Tyto.
+//! Ring arithmetic, packing, the SIMD match kernels and Keccak of Tyto.
 //!
 //! Everything lives in `R_q = Z_q[X]/(X^N + 1)` with [`N`] = 2048 and [`Q`] = 2^41 - 2^16 + 1. A [`Poly`]
 //! holds coefficients, an [`NttPoly`] holds values in the NTT domain; the two are separate types so that the
@@ -7,6 +7,8 @@
 //!
 //! The match kernel multiplies a resident gallery block ([`PackedBlock`]) by a query ([`PackedQuery`]), both
 //! in NTT form, and gives the same fully reduced result on every [`Backend`].
+//!
+//! [`keccak`] permutes eight states at once, for signatures, Merkle trees and masks; it has nothing to do with the ring.
 //!
 //! # Security
 //!
@@ -18,6 +20,7 @@ mod backend;
 mod coefficient;
 mod decode;
 mod error;
+pub mod keccak;
 mod masks;
 mod matching;
 pub mod modq;
@@ -39,6 +42,8 @@ mod avx2;
 mod avx512;
 #[cfg(test)]
 mod battery;
+#[cfg(test)]
+mod keccak_battery;
 #[cfg(test)]
 mod samplers_battery;
 

@@ -19,6 +19,25 @@ pub fn sha3_256(parts: &[&[u8]]) -> [u8; DIGEST_BYTES] {
     hasher.finalize()
 }
 
+/// SHA3-256 of each input, which is its parts one after the other: what [`sha3_256`] gives for each, up to eight at a
+/// time with the CPU's vector instructions.
+///
+/// ```
+/// use tyto_pqc::digest::{sha3_256, sha3_256_many};
+/// let nodes = sha3_256_many([[&b"leaf "[..], b"one"], [b"leaf ", b"two"]]);
+/// let roots = sha3_256_many(nodes.as_chunks::<2>().0.iter().map(|[a, b]| [&b"node "[..], a, b]));
+/// assert_eq!(roots, [sha3_256(&[b"node ", &sha3_256(&[b"leaf one"]), &sha3_256(&[b"leaf two"])])]);
+/// ```
+///
+/// # Security
+/// As for [`sha3_256`]; besides, copies of the inputs are not wiped. Inputs that follow each other are fastest if they
+/// are of about the same length.
+pub fn sha3_256_many<'a, const P: usize>(
+    inputs: impl IntoIterator<Item = [&'a [u8]; P]>,
+) -> Vec<[u8; DIGEST_BYTES]> {
+    tyto_kernels::keccak::sha3_256_many(tyto_kernels::detect(), inputs)
+}
+
 /// SHA3-256 of bytes that arrive in pieces. The state is wiped on drop.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha3_256);

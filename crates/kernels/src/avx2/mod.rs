@@ -5,6 +5,7 @@
 //! added up apart and brought together once, at the end. What is not overridden here is left to the compiler.
 
 mod group;
+mod keccak;
 mod pointwise;
 
 use std::arch::x86_64::{
@@ -15,6 +16,7 @@ use std::mem::transmute;
 
 use crate::aligned::Lanes;
 use crate::backend::Kernel;
+use crate::keccak::{States, Words};
 use crate::packed::MAX_POLYNOMIALS;
 use crate::{LANES, N, Q, Q_BITS};
 
@@ -61,6 +63,16 @@ impl Kernel for Avx2 {
     fn mul_scalar_add_assign(self, sum: &mut [u64; N], a: &[u64; N], c: u64) {
         // SAFETY: `self` proves that the CPU has the feature.
         unsafe { pointwise::mul_scalar_add_assign(sum, a, c) }
+    }
+
+    fn permute_states(self, states: &mut States, lanes: usize) {
+        // SAFETY: `self` proves that the CPU has the feature.
+        unsafe { keccak::permute(self, states, lanes) }
+    }
+
+    fn chain<const W: usize>(self, block: &States, lanes: usize, values: &mut [[Words; W]]) {
+        // SAFETY: `self` proves that the CPU has the feature.
+        unsafe { keccak::chain(self, block, lanes, values) }
     }
 
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {

@@ -2,6 +2,7 @@
 
 mod decode;
 mod group;
+mod keccak;
 mod packing;
 mod pointwise;
 mod sampling;
@@ -17,6 +18,7 @@ use std::mem::transmute;
 use crate::aligned::{LINE_BYTES, Lanes};
 use crate::backend::Kernel;
 use crate::decode::Decoder;
+use crate::keccak::{States, Words};
 use crate::sampling::{Noise, POLY_ERROR_BYTES};
 use crate::{LANES, N, PACKED_POLY_BYTES, Q, Q_BITS};
 
@@ -142,6 +144,16 @@ impl Kernel for Avx512 {
     fn keep_ternary(self, candidates: &[u8], out: &mut [u64]) -> usize {
         // SAFETY: `self` proves that the CPU has the features.
         unsafe { sampling::keep_ternary(candidates, out) }
+    }
+
+    fn permute_states(self, states: &mut States, lanes: usize) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { keccak::permute(self, states, lanes) }
+    }
+
+    fn chain<const W: usize>(self, block: &States, lanes: usize, values: &mut [[Words; W]]) {
+        // SAFETY: `self` proves that the CPU has the features.
+        unsafe { keccak::chain(self, block, lanes, values) }
     }
 
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {

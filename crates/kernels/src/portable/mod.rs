@@ -1,7 +1,10 @@
 //! Plain Rust: the meaning of the kernels, and what runs where nothing better does.
 
+mod keccak;
+
 use crate::aligned::Lanes;
 use crate::backend::Kernel;
+use crate::keccak::{States, Words, chain_with, permute_with};
 use crate::packed::MAX_POLYNOMIALS;
 use crate::{GROUP_BYTES, LANES, N, Q_BITS, modq, reply};
 
@@ -47,6 +50,14 @@ impl Kernel for Portable {
         for (sum, a) in sum.iter_mut().zip(a) {
             *sum = modq::reduce_product(u128::from(*a) * u128::from(c) + u128::from(*sum));
         }
+    }
+
+    fn permute_states(self, states: &mut States, lanes: usize) {
+        permute_with(self, states, lanes);
+    }
+
+    fn chain<const W: usize>(self, block: &States, lanes: usize, values: &mut [[Words; W]]) {
+        chain_with(self, block, lanes, values);
     }
 
     fn round_reply(self, r: &[u64; N], bits: u32, t_inv: u64, out: &mut [u16; N]) {

@@ -1,7 +1,7 @@
 //! SHA3-256 and KMAC256 against published vectors and OpenSSL.
 
 use crate::bytes::{bit_flips, hex};
-use tyto_pqc::digest::{Hasher, sha3_256};
+use tyto_pqc::digest::{Hasher, sha3_256, sha3_256_many};
 use tyto_pqc::kmac::{Kmac256, mac16, verify16};
 
 fn sample_key() -> Vec<u8> {
@@ -114,5 +114,17 @@ fn mac16_agrees_with_openssl_and_rejects_every_change() {
     }
     for flipped in bit_flips(&key) {
         assert!(!verify16(&flipped, b"tyto", &[&message], &tag));
+    }
+}
+
+#[test]
+fn many_digests_are_those_of_each_input() {
+    let data: Vec<u8> = (0..=255).collect();
+    for count in [0, 1, 7, 8, 9, 40] {
+        // Lengths from 0 to 255, so that inputs of one and of two blocks stand side by side.
+        let inputs: Vec<_> = (0..count).map(|i| &data[..i * 131 % 256]).collect();
+        let found = sha3_256_many(inputs.iter().map(|input| [&b"prefix"[..], input]));
+        let expected: Vec<_> = inputs.iter().map(|input| sha3_256(&[b"prefix", input])).collect();
+        assert_eq!(found, expected, "{count} inputs");
     }
 }
