@@ -55,8 +55,7 @@ pub(super) fn match_group<const B: usize, const P: usize, const K: usize>(
     // A macro, since a closure with two callers would be a call, and its sums in memory.
     macro_rules! step {
         ($chain:expr, $c:expr, $prefetched:expr) => {
-            // SAFETY: `c` is below `count`, so that every query has this entry, as asserted.
-            let q = queries.map(|query| unsafe { _mm512_loadu_si512(query.wrapping_add($c).cast()) });
+            let mut values = [zero; B];
             for b in 0..B {
                 let from = blocks[b].wrapping_add(usize::wrapping_mul($c, GROUP_BYTES));
                 if $prefetched {
@@ -65,10 +64,14 @@ pub(super) fn match_group<const B: usize, const P: usize, const K: usize>(
                 // SAFETY: `c` is below `count`, so that the block has 64 bytes from there on, as asserted.
                 let bytes = unsafe { _mm512_loadu_si512(from.cast()) };
                 let spread = _mm512_permutexvar_epi8(spread, bytes);
-                let value = _mm512_and_si512(_mm512_srlv_epi64(spread, shifts), mask);
-                for p in 0..P {
-                    low[b][p][$chain] = _mm512_madd52lo_epu64(low[b][p][$chain], value, q[p]);
-                    high[b][p][$chain] = _mm512_madd52hi_epu64(high[b][p][$chain], value, q[p]);
+                values[b] = _mm512_and_si512(_mm512_srlv_epi64(spread, shifts), mask);
+            }
+            for p in 0..P {
+                // SAFETY: `c` is below `count`, so that the query has this entry, as asserted.
+                let q = unsafe { _mm512_loadu_si512(queries[p].wrapping_add($c).cast()) };
+                for b in 0..B {
+                    low[b][p][$chain] = _mm512_madd52lo_epu64(low[b][p][$chain], values[b], q);
+                    high[b][p][$chain] = _mm512_madd52hi_epu64(high[b][p][$chain], values[b], q);
                 }
             }
         };
