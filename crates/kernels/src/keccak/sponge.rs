@@ -1,6 +1,6 @@
 //! Sponges in lockstep: inputs of one length that come word by word.
 
-use super::{LANES, LAST_BIT, RATE_WORDS, States, Words};
+use super::{LANES, LAST_BIT, RATE_WORDS, STATE_WORDS, States, Words};
 use crate::Backend;
 
 /// What a function of the Keccak family appends to its input, with the first bit of the padding.
@@ -41,6 +41,18 @@ impl Sponge {
         Self { backend, lanes, states: States::zero(), position: 0 }
     }
 
+    /// Begins anew with empty inputs. What was absorbed before is overwritten with zeros.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`LANES`].
+    pub fn restart(&mut self, lanes: usize) {
+        assert!(lanes <= LANES, "{lanes} lanes");
+        self.lanes = lanes;
+        self.states.0 = [Words::default(); STATE_WORDS];
+        self.position = 0;
+    }
+
     /// Appends words to the inputs: one to each at a time.
     pub fn absorb(&mut self, words: &[Words]) {
         for words in words {
@@ -60,7 +72,7 @@ impl Sponge {
         }
     }
 
-    /// Ends the inputs and gives the first block of output, word by word.
+    /// Ends the inputs and gives the first block of output, word by word. Then only [`Sponge::restart`] makes sense.
     pub fn finish(&mut self, suffix: Suffix) -> &[Words] {
         self.states.absorb_word(self.position, &Words::splat(u64::from(suffix.byte())));
         self.states.absorb_word(RATE_WORDS - 1, &Words::splat(LAST_BIT));

@@ -1,16 +1,30 @@
 //! SLH-DSA signatures (FIPS 205), pure interface, hedged (sections 10.2.1 and 10.3).
 //!
-//! All twelve parameter sets verify; the SHAKE sets sign.
+//! All twelve parameter sets verify; the SHAKE sets sign. These run on eight Keccak states at once
+//! ([`tyto_kernels::keccak`]): eight leaves of a tree side by side in all that makes keys and signatures, eight chains
+//! or trees in verification. The SHA2 sets verify through the crate `slh-dsa`.
 
+mod address;
+#[cfg(test)]
+mod battery;
+mod digits;
+mod fors;
+mod hash;
+mod hypertree;
+mod internal;
 mod library;
+mod merkle;
 mod params;
+mod wots;
 
 use core::fmt;
+use core::num::NonZeroUsize;
 
 use zeroize::Zeroizing;
 
 use crate::{Error, digest, random};
 
+use internal::Effort;
 pub use params::ParameterSet;
 
 /// Longest context string (FIPS 205 section 10.2).
@@ -22,11 +36,11 @@ pub const KEY_ID_BYTES: usize = 32;
 /// Longest public key.
 const MAX_PUBLIC_KEY_BYTES: usize = 64;
 
-fn check_context(context: &[u8]) -> Result<(), Error> {
-    if context.len() > MAX_CONTEXT_BYTES {
-        return Err(Error::ContextTooLong { actual_bytes: context.len(), max_bytes: MAX_CONTEXT_BYTES });
-    }
-    Ok(())
+/// What the message begins with in the pure interface: `0 || |ctx| || ctx` (FIPS 205 algorithms 22 and 24).
+fn prefix(context: &[u8]) -> Result<Vec<u8>, Error> {
+    let length = u8::try_from(context.len())
+        .map_err(|_| Error::ContextTooLong { actual_bytes: context.len(), max_bytes: MAX_CONTEXT_BYTES })?;
+    Ok([&[0, length], context].concat())
 }
 
 /// A private key of a SHAKE set, wiped on drop.
@@ -34,21 +48,22 @@ pub struct SigningKey {
     /// `SK.seed || SK.prf || PK.seed || PK.root` (FIPS 205 figure 15).
     bytes: Zeroizing<Vec<u8>>,
     verifying_key: VerifyingKey,
+    effort: Effort,
 }
 
 impl SigningKey {
-    /// A fresh key, from the operating system's randomness.
+    /// A fresh key (algorithm 21), from the operating system's randomness.
     ///
     /// # Errors
     /// [`Error::CannotSign`] for a SHA2 set; [`Error::OsRandomness`].
     pub fn generate(set: ParameterSet) -> Result<Self, Error> {
-        let n = set.parameters().n;
-        let mut seeds = Zeroizing::new(vec![0; 3 * n]);
+        let mut seeds = Zeroizing::new(vec![0; 3 * set.parameters().n]);
         random::fill(&mut seeds)?;
-        Self::from_seeds(set, &seeds)
+        Self::from_seeds(set, &seeds, Effort::default())
     }
 
-    /// Reads what [`SigningKey::to_bytes`] wrote, and computes the public root again to compare it.
+    /// Reads what [`SigningKey::to_bytes`] wrote, and computes the public root again to compare it, which takes as
+    /// long as generating a key.
     ///
     /// # Errors
     /// [`Error::CannotSign`] for a SHA2 set; [`Error::MalformedKey`] for a wrong length or a wrong root.
@@ -59,11 +74,18 @@ impl SigningKey {
             return Err(malformed());
         }
         let (seeds, root) = bytes.split_at(3 * set.parameters().n);
-        let key = Self::from_seeds(set, seeds)?;
+        let key = Self::from_seeds(set, seeds, Effort::default())?;
         if key.bytes[seeds.len()..] != *root {
             return Err(malformed());
         }
         Ok(key)
+    }
+
+    /// The same key, which signs on up to `threads` threads. At first it is one.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.effort.threads = threads.get();
+        self
     }
 
     /// The private key as FIPS 205 figure 15 and RFC 9909 section 5 have it: `4 n` bytes, wiped on drop.
@@ -81,26 +103,33 @@ impl SigningKey {
         &self.verifying_key
     }
 
-    /// Signs `message` (FIPS 205 algorithm 22), different at each call.
+    /// Signs `message` (algorithm 22), different at each call.
     ///
     /// # Errors
-    /// [`Error::ContextTooLong`]; [`Error::OsRandomness`].
+    /// [`Error::ContextTooLong`]; [`Error::OsRandomness`]; [`Error::Backend`] if the computation went wrong.
     pub fn sign(&self, message: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
-        check_context(context)?;
-        let set = self.parameter_set();
-        let mut random = Zeroizing::new(vec![0; set.parameters().n]);
-        random::fill(&mut random)?;
-        library::sign(set, &self.bytes, message, context, &random)
+        let prefix = prefix(context)?;
+        let mut opt_rand = Zeroizing::new(vec![0; self.parameter_set().parameters().n]);
+        random::fill(&mut opt_rand)?;
+        self.sign_internal([&prefix, message], &opt_rand)
+    }
+
+    /// Algorithm 19 of the message that is `parts` one after the other.
+    fn sign_internal(&self, parts: [&[u8]; 2], opt_rand: &[u8]) -> Result<Vec<u8>, Error> {
+        internal::sign(self.parameter_set(), self.effort, &self.bytes, parts, opt_rand)
             .ok_or(Error::Backend { operation: "SLH-DSA signing" })
     }
 
-    /// From `SK.seed || SK.prf || PK.seed`.
-    fn from_seeds(set: ParameterSet, seeds: &[u8]) -> Result<Self, Error> {
+    /// Algorithm 18 for `SK.seed || SK.prf || PK.seed`.
+    fn from_seeds(set: ParameterSet, seeds: &[u8], effort: Effort) -> Result<Self, Error> {
+        if !set.is_shake() {
+            return Err(Error::CannotSign { algorithm: set.name() });
+        }
         let n = set.parameters().n;
-        let bytes = library::key_pair(set, [&seeds[..n], &seeds[n..2 * n], &seeds[2 * n..]])
-            .ok_or(Error::CannotSign { algorithm: set.name() })?;
+        let root = internal::root(set, effort, &seeds[..n], &seeds[2 * n..]);
+        let bytes = Zeroizing::new([seeds, &root].concat());
         let verifying_key = VerifyingKey::from_bytes(set, &bytes[2 * n..])?;
-        Ok(Self { bytes, verifying_key })
+        Ok(Self { bytes, verifying_key, effort })
     }
 }
 
@@ -147,13 +176,13 @@ impl VerifyingKey {
     /// # Errors
     /// [`Error::ContextTooLong`]; [`Error::InvalidSignature`] if it does not verify, whatever the cause.
     pub fn verify(&self, message: &[u8], context: &[u8], signature: &[u8]) -> Result<(), Error> {
-        check_context(context)?;
-        if signature.len() == self.set.signature_bytes()
-            && library::verify(self.set, self.as_bytes(), message, context, signature)
-        {
-            return Ok(());
-        }
-        Err(Error::InvalidSignature { algorithm: self.set.name() })
+        let prefix = prefix(context)?;
+        let is_valid = if self.set.is_shake() {
+            internal::verify(self.set, tyto_kernels::detect(), self.as_bytes(), [&prefix, message], signature)
+        } else {
+            library::verify(self.set, self.as_bytes(), message, context, signature)
+        };
+        if is_valid { Ok(()) } else { Err(Error::InvalidSignature { algorithm: self.set.name() }) }
     }
 
     /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever a signature refers to it.
