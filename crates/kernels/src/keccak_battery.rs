@@ -97,12 +97,16 @@ fn squeezes_any_length(backend: Backend) {
             let parts: Vec<_> =
                 inputs.iter().map(|input| [&input[..length / 2], &input[length / 2..]]).collect();
             let mut squeezer = Squeezer::shake256(backend, &parts);
-            let mut found = vec![Vec::new(); count];
-            for _ in 0..BLOCKS {
-                let mut blocks = vec![[0; RATE_BYTES]; count];
-                squeezer.next_blocks(&mut blocks);
+            let mut found = vec![Vec::<u8>::new(); count];
+            let mut append = |blocks: Vec<&[u8]>| {
                 found.iter_mut().zip(blocks).for_each(|(found, block)| found.extend(block));
-            }
+            };
+            let mut one = vec![[[0; RATE_BYTES]; 1]; count];
+            squeezer.next_blocks(&mut one);
+            append(one.iter().map(|blocks| blocks.as_flattened()).collect());
+            let mut others = vec![[[0; RATE_BYTES]; BLOCKS - 1]; count];
+            squeezer.next_blocks(&mut others);
+            append(others.iter().map(|blocks| blocks.as_flattened()).collect());
             for (input, found) in inputs.iter().zip(found) {
                 assert_eq!(found, shake256(input, BLOCKS * RATE_BYTES), "{count} inputs of {length} bytes");
             }

@@ -138,16 +138,18 @@ impl Squeezer {
         Self { backend, lanes, states, is_fresh: true }
     }
 
-    /// The next [`RATE_BYTES`] of each output.
+    /// The next `B` blocks of each output.
     ///
     /// # Panics
     ///
-    /// If `out` is not one block for each input.
-    pub fn next_blocks(&mut self, out: &mut [[u8; RATE_BYTES]]) {
-        assert_eq!(out.len(), self.lanes, "one block for each input");
-        if !std::mem::take(&mut self.is_fresh) {
-            self.states.permute(self.backend, self.lanes);
+    /// If `out` has not one entry for each input.
+    pub fn next_blocks<const B: usize>(&mut self, out: &mut [[[u8; RATE_BYTES]; B]]) {
+        assert_eq!(out.len(), self.lanes, "one entry for each input");
+        for block in 0..B {
+            if !std::mem::take(&mut self.is_fresh) {
+                self.states.permute(self.backend, self.lanes);
+            }
+            out.iter_mut().enumerate().for_each(|(lane, blocks)| self.states.read(lane, &mut blocks[block]));
         }
-        out.iter_mut().enumerate().for_each(|(lane, block)| self.states.read(lane, block));
     }
 }

@@ -99,10 +99,10 @@ impl<const W: usize> Lockstep<W> {
 
 /// `SHAKE256` of the parts, at most a block of output.
 fn shake256<const P: usize, const L: usize>(backend: Backend, parts: [&[u8]; P]) -> Zeroizing<[u8; L]> {
-    let mut block = Zeroizing::new([[0; RATE_BYTES]]);
+    let mut block = Zeroizing::new([[[0; RATE_BYTES]]]);
     Squeezer::shake256(backend, &[parts]).next_blocks(&mut block[..]);
     let mut output = Zeroizing::new([0; L]);
-    output.copy_from_slice(&block[0][..L]);
+    output.copy_from_slice(&block[0][0][..L]);
     output
 }
 

@@ -284,8 +284,7 @@ fn keys(case: &Case, gallery: &Gallery) -> Json {
 fn masks(gallery: &Gallery) -> Json {
     let family = |family| {
         let seed = gallery.parameters().mask_seed();
-        let masks: Vec<_> =
-            (0..gallery.layout().chunks()).map(|chunk| expand(&seed, family, chunk as u16)).collect();
+        let masks: Vec<_> = expand(&seed, family, 0..gallery.layout().chunks() as u16);
         polynomials(&masks)
     };
     map([
