@@ -6,9 +6,11 @@
 
 mod counted;
 mod kernels;
+mod signatures;
 mod tenant;
 
 fn main() {
     kernels::paths();
+    signatures::paths();
     tenant::paths();
 }
