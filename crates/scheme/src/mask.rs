@@ -120,15 +120,17 @@ pub fn expand(seed: &MaskSeed, family: Family, chunks: Range<u16>) -> Vec<Poly> 
 
 /// Appends the candidates below q, until the polynomial is full.
 fn keep_below_q(candidates: &[u8], poly: &mut Poly, filled: &mut usize) {
+    let places = poly.as_mut_slice();
+    let mut at = *filled;
     for candidate in candidates.as_chunks::<CANDIDATE_BYTES>().0 {
-        let mut bytes = [0; 8];
-        bytes[..CANDIDATE_BYTES].copy_from_slice(candidate);
-        let value = u64::from_le_bytes(bytes) & ((1 << Q_BITS) - 1);
-        if value < Q && *filled < N {
-            poly.as_mut_slice()[*filled] = value;
-            *filled += 1;
-        }
+        let [a, b, c, d, e, f] = *candidate;
+        let value = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) & ((1 << Q_BITS) - 1);
+        let Some(place) = places.get_mut(at) else { break };
+        // A candidate that is rejected is overwritten by the next.
+        *place = value;
+        at += usize::from(value < Q);
     }
+    *filled = at;
 }
 
 /// Both families of a gallery's masks, in NTT form.
@@ -145,9 +147,10 @@ impl Masks {
         let seed = parameters.mask_seed();
         let family = |family| {
             let part = |chunks: Range<usize>| {
-                // Chunks are 16-bit numbers in the inputs of the hash.
-                let polys = expand(&seed, family, chunks.start as u16..chunks.end as u16);
-                polys.iter().map(forward).collect::<Vec<_>>()
+                // Eight at a time: what was expanded is transformed while it lies in the cache.
+                let end = chunks.end;
+                let some = |first: usize| expand(&seed, family, first as u16..end.min(first + LANES) as u16);
+                chunks.step_by(LANES).flat_map(some).map(|poly| forward(&poly)).collect::<Vec<_>>()
             };
             let parts: Vec<Vec<NttPoly>> = in_parallel(split(threads, parameters.layout.chunks(), 8), part);
             PackedPolys::new(parts.iter().flatten())

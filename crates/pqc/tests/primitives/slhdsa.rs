@@ -1,5 +1,7 @@
 //! SLH-DSA: what signs verifies, nothing else does, and keys survive their encodings.
 
+use std::num::NonZeroUsize;
+
 use tyto_pqc::Error;
 use tyto_pqc::digest::sha3_256;
 use tyto_pqc::slhdsa::{MAX_CONTEXT_BYTES, ParameterSet, SigningKey, VerifyingKey};
@@ -19,6 +21,18 @@ fn signatures_verify_and_are_hedged() {
     let longest = [7; MAX_CONTEXT_BYTES];
     let empty = key.sign(b"", &longest).unwrap();
     assert_eq!(key.verifying_key().verify(b"", &longest, &empty), Ok(()));
+}
+
+#[test]
+fn any_number_of_threads_signs() {
+    for set in [SET, ParameterSet::Shake128s, ParameterSet::Shake256f] {
+        let mut key = SigningKey::generate(set).unwrap();
+        for threads in [1, 2, 5, 1000] {
+            key = key.with_threads(NonZeroUsize::new(threads).unwrap());
+            let signature = key.sign(b"message", b"").unwrap();
+            assert_eq!(key.verifying_key().verify(b"message", b"", &signature), Ok(()), "{set}, {threads}");
+        }
+    }
 }
 
 #[test]
