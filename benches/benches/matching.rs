@@ -91,8 +91,10 @@ fn threads(_: &mut Criterion) {
     let gallery = RandomGallery::new(128, if smoke() { 1 << 20 } else { 20 << 20 });
     gallery.check(detect(), 1);
     let two = NonZeroUsize::new(2).expect("not 0");
-    let speedup = gallery.speedup(two, if smoke() { 1 } else { 201 });
-    println!("d=128 {} two threads from cache: {speedup:.2} times one", detect());
+    for probes in [1, MAX_PROBES] {
+        let speedup = gallery.speedup(probes, two, if smoke() { 1 } else { 201 });
+        println!("d=128 {} probes={probes} two threads from cache: {speedup:.2} times one", detect());
+    }
 }
 
 criterion_group!(benches, transforms, threads, identification);

@@ -168,12 +168,12 @@ impl RandomGallery {
         self.rate(format!("{} pass{threads}", detect()), probes, rounds, &mut pass)
     }
 
-    /// How many times faster a pass for one query is on `threads` threads than on one.
+    /// How many times faster a pass is on `threads` threads than on one.
     ///
     /// # Panics
-    /// If `rounds` is 0.
-    pub fn speedup(&self, threads: NonZeroUsize, rounds: usize) -> f64 {
-        let queries = self.queries(1);
+    /// If `probes` is not within 1 to [`MAX_PROBES`], or `rounds` is 0.
+    pub fn speedup(&self, probes: usize, threads: NonZeroUsize, rounds: usize) -> f64 {
+        let queries = self.queries(probes);
         let pass = |threads| {
             let flow = match_all(&self.snapshot, &queries, threads, |batch| {
                 black_box(batch);

@@ -243,7 +243,10 @@ fn verifications_do_not_queue_behind_passes_and_enrolments() {
     if soak() {
         // What is beyond, up to milliseconds, is a system with fewer cores than busy threads, clients' among them.
         let most = block.quantile(0.99);
-        assert!(wait.quantile(0.99) <= most, "verifications waited for more than one block's pass of {most:?}");
+        assert!(
+            wait.quantile(0.99) <= most,
+            "verifications waited for more than one block's pass of {most:?}"
+        );
         // A mark takes its turn after the mutation that holds the store's writer, and after no pass.
         assert!(mark.quantile(0.9) <= mutation, "a ticket waited {:?} for its mark", mark.quantile(0.9));
     }
