@@ -10,9 +10,9 @@ pub const DIGEST_BYTES: usize = 32;
 /// Length of the salt of an attestation: 256 random bits.
 pub const SALT_BYTES: usize = 32;
 
-/// First byte of a hashed leaf of the attestation log. Reserved: this version has no log.
+/// First byte of a hashed leaf of the attestation log.
 pub const LOG_LEAF_PREFIX: u8 = 0x00;
-/// First byte of a hashed node of the attestation log. Reserved: this version has no log.
+/// First byte of a hashed node of the attestation log.
 pub const LOG_NODE_PREFIX: u8 = 0x01;
 /// First byte of a hashed leaf of a gallery's tree.
 pub const GALLERY_LEAF_PREFIX: u8 = 0x02;

@@ -1,10 +1,12 @@
-//! What can be wrong with an attestation, a file around one, or a list of trusted keys.
+//! What can be wrong with an attestation, with what surrounds it, and with those whose word is taken.
 
 use core::fmt;
 
+use crate::algorithm::{Algorithm, KeyId, Purpose};
 use crate::digest::DigestKind;
+use crate::log::LogError;
 
-/// Which piece of an attestation a problem lies in.
+/// Which piece of the evidence a problem lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Part {
@@ -16,6 +18,18 @@ pub enum Part {
     Statement,
     /// The file that holds an attestation together with what it is about.
     File,
+    /// The checkpoint of a log.
+    Checkpoint,
+    /// A co-signature of a checkpoint.
+    Cosignature,
+    /// The receipt: a proof and the checkpoint that it leads to.
+    Receipt,
+    /// A tenant's decision.
+    Decision,
+    /// The file that holds an attestation, its receipt and the keys of their signers.
+    Bundle,
+    /// The list of keys whose word is taken.
+    TrustRoot,
 }
 
 impl fmt::Display for Part {
@@ -25,6 +39,12 @@ impl fmt::Display for Part {
             Self::ProtectedHeader => "protected header",
             Self::Statement => "statement",
             Self::File => "attestation file",
+            Self::Checkpoint => "checkpoint",
+            Self::Cosignature => "co-signature",
+            Self::Receipt => "receipt",
+            Self::Decision => "decision",
+            Self::Bundle => "bundle",
+            Self::TrustRoot => "trust root",
         })
     }
 }
@@ -36,9 +56,6 @@ pub enum CborProblem {
     /// The item ends after the input does.
     #[error("truncated")]
     Truncated,
-    /// Something follows the item.
-    #[error("trailing bytes")]
-    TrailingBytes,
     /// An integer, a length or a tag has a shorter form.
     #[error("not in its shortest form")]
     NotShortest,
@@ -108,9 +125,31 @@ pub enum FieldProblem {
     /// The value is none of those that this version knows.
     #[error("unknown value")]
     UnknownValue,
-    /// The field is reserved and must be null.
-    #[error("reserved, must be null")]
+    /// The value stands for nothing beside the other fields, and ought to be null.
+    #[error("must be null here")]
     NotNull,
+    /// The items are not in ascending order, or one is there twice.
+    #[error("not in ascending order")]
+    Unordered,
+}
+
+/// The label of a COSE header parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderLabel {
+    /// An integer.
+    Int(i64),
+    /// Some text.
+    Text,
+}
+
+impl fmt::Display for HeaderLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(label) => label.fmt(f),
+            Self::Text => f.write_str("with a text label"),
+        }
+    }
 }
 
 /// What is wrong with one line of a list of trusted keys.
@@ -143,7 +182,7 @@ pub enum KeyLineProblem {
     },
 }
 
-/// Why an attestation was rejected, or could not be made.
+/// Why evidence was rejected, or could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -167,6 +206,22 @@ pub enum Error {
         /// What is wrong with it.
         problem: CborProblem,
     },
+    /// Something follows the item (peer).
+    #[error("{part}: trailing bytes at byte {at_byte}")]
+    TrailingBytes {
+        /// Where.
+        part: Part,
+        /// Where the item ended.
+        at_byte: usize,
+    },
+    /// A header parameter must be understood and is not (peer, or this code is too old).
+    #[error("{part}: the critical header parameter {label} is unknown")]
+    UnknownCriticalHeader {
+        /// Where.
+        part: Part,
+        /// The parameter.
+        label: HeaderLabel,
+    },
     /// A field is not what the format says (peer, or the caller when signing).
     #[error("{part}: field `{field}`: {problem}")]
     Field {
@@ -183,15 +238,152 @@ pub enum Error {
         /// The COSE algorithm number found.
         algorithm: i64,
     },
+    /// The header names another algorithm than the key has (peer).
+    #[error("{part}: signed with {claimed}, which is not the algorithm of key {}", hex(.key_id))]
+    AlgorithmMismatch {
+        /// Where.
+        part: Part,
+        /// The key.
+        key_id: KeyId,
+        /// The algorithm of the header.
+        claimed: Algorithm,
+    },
     /// Signed with a key that is not trusted (peer, or the caller's list is too old).
-    #[error("key {} is not trusted", hex(.key_id))]
+    #[error("{part}: key {} is not trusted", hex(.key_id))]
     UnknownKey {
+        /// Where.
+        part: Part,
         /// The key id found.
-        key_id: [u8; 32],
+        key_id: KeyId,
+    },
+    /// The key entry in the bundle is not that of the key that signed (peer).
+    #[error("{part}: the key entry in the bundle is not that of key {}", hex(.key_id))]
+    KeyEntryMismatch {
+        /// Whose signature the entry ought to be for.
+        part: Part,
+        /// The key that signed.
+        key_id: KeyId,
+    },
+    /// The key is trusted, but not for this (peer).
+    #[error("{part}: key {} is for the purpose `{purpose}`", hex(.key_id))]
+    WrongPurpose {
+        /// Where.
+        part: Part,
+        /// The key.
+        key_id: KeyId,
+        /// What it may be used for.
+        purpose: Purpose,
     },
     /// The signature does not verify (peer).
-    #[error("invalid signature")]
-    InvalidSignature,
+    #[error("{part}: invalid signature")]
+    InvalidSignature {
+        /// Where.
+        part: Part,
+    },
+    /// Made before the key was valid (peer).
+    #[error("{part}: of {at_unix_ms} ms, before key {} became valid at {valid_from_unix_ms} ms", hex(.key_id))]
+    NotYetValid {
+        /// Where.
+        part: Part,
+        /// The key.
+        key_id: KeyId,
+        /// The time at issue.
+        at_unix_ms: u64,
+        /// Begin of the key's validity.
+        valid_from_unix_ms: u64,
+    },
+    /// Made, or not shown to have been made, before the key expired (peer).
+    #[error("{part}: of {at_unix_ms} ms, not before key {} expired at {valid_until_unix_ms} ms", hex(.key_id))]
+    Expired {
+        /// Where.
+        part: Part,
+        /// The key.
+        key_id: KeyId,
+        /// The time at issue.
+        at_unix_ms: u64,
+        /// End of the key's validity.
+        valid_until_unix_ms: u64,
+    },
+    /// Not shown to have existed before the key was revoked (peer).
+    #[error("{part}: not shown to be older than the revocation of key {} at {revoked_at_unix_ms} ms", hex(.key_id))]
+    Revoked {
+        /// Where.
+        part: Part,
+        /// The key.
+        key_id: KeyId,
+        /// When it was revoked.
+        revoked_at_unix_ms: u64,
+    },
+    /// The times contradict each other: something is said to be made later than it was seen (peer, or the
+    /// caller's clock).
+    #[error("{part}: of {at_unix_ms} ms, but seen at {seen_unix_ms} ms already")]
+    TimeOrder {
+        /// Where.
+        part: Part,
+        /// When it says it was made.
+        at_unix_ms: u64,
+        /// When it is known to have existed.
+        seen_unix_ms: u64,
+    },
+    /// The checkpoint is of another log than its key or the statement says (peer).
+    #[error("{part}: names log {}, the checkpoint is of log {}", hex(.expected), hex(.actual))]
+    OtherLog {
+        /// Which names the log: the trust root for the key, or the statement.
+        part: Part,
+        /// The log named.
+        expected: [u8; 32],
+        /// The log of the checkpoint.
+        actual: [u8; 32],
+    },
+    /// The proof is about a tree of another size than that of the checkpoint (peer).
+    #[error("the proof is about a tree of {proof} leaves, the checkpoint about one of {checkpoint}")]
+    SizeMismatch {
+        /// The size in the proof.
+        proof: u64,
+        /// The size in the checkpoint.
+        checkpoint: u64,
+    },
+    /// The proof does not hold (peer).
+    #[error("{part}: {problem}")]
+    Proof {
+        /// Where.
+        part: Part,
+        /// What is wrong with it.
+        problem: LogError,
+    },
+    /// The statement names a checkpoint that is larger than the place where it stands in the log (peer).
+    #[error("the statement names a checkpoint of {previous_size} entries and is entry {index} itself")]
+    PreviousCheckpoint {
+        /// Size of the checkpoint that was the latest when the statement was made.
+        previous_size: u64,
+        /// Place of the statement in the log.
+        index: u64,
+    },
+    /// The decision rests on another attestation (peer).
+    #[error("the decision rests on another attestation")]
+    OtherAttestation,
+    /// The trust root is not a newer version of the one that is known (peer, or the caller).
+    #[error("trust root version {offered} is not newer than version {known}")]
+    RootNotNewer {
+        /// The version known.
+        known: u64,
+        /// The version offered.
+        offered: u64,
+    },
+    /// The newer trust root lacks a key, changes it, or takes back a revocation (peer).
+    #[error("the newer trust root takes back what was said about key {}", hex(.key_id))]
+    RootRegression {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A structure has a version that this code does not know (peer, or this code is too old).
+    #[error("{part}: unknown version {version}")]
+    UnknownVersion {
+        /// Where.
+        part: Part,
+        /// The version found.
+        version: u64,
+    },
     /// The statement has a version that this code does not know (peer, or this code is too old).
     #[error("unknown statement version {version}")]
     UnknownStatementVersion {
@@ -229,10 +421,27 @@ impl Error {
         match self {
             Self::TooLarge { .. } => "size",
             Self::Cbor { .. } => "cbor",
+            Self::TrailingBytes { .. } => "trailing-bytes",
+            Self::UnknownCriticalHeader { .. } => "critical-header",
             Self::Field { .. } => "field",
             Self::UnknownAlgorithm { .. } => "algorithm",
+            Self::AlgorithmMismatch { .. } => "algorithm-of-key",
             Self::UnknownKey { .. } => "key-id",
-            Self::InvalidSignature => "signature",
+            Self::KeyEntryMismatch { .. } => "key-entry",
+            Self::WrongPurpose { .. } => "purpose",
+            Self::InvalidSignature { .. } => "signature",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Expired { .. } => "expired",
+            Self::Revoked { .. } => "revoked",
+            Self::TimeOrder { .. } => "time-order",
+            Self::OtherLog { .. } => "log-id",
+            Self::SizeMismatch { .. } => "tree-size",
+            Self::Proof { problem, .. } => problem.check(),
+            Self::PreviousCheckpoint { .. } => "previous-checkpoint",
+            Self::OtherAttestation => "decision-digest",
+            Self::RootNotNewer { .. } => "root-version",
+            Self::RootRegression { .. } => "root-regression",
+            Self::UnknownVersion { .. } => "version",
             Self::UnknownStatementVersion { .. } => "statement-version",
             Self::UnknownFileVersion { .. } => "file-version",
             Self::DigestMismatch { .. } => "digest",

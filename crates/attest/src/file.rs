@@ -1,7 +1,8 @@
 //! What a client keeps of an answer, so that it can be checked later without anyone's help.
 
+use crate::attestation::{MAX_ATTESTATION_BYTES, verify_attestation};
 use crate::cbor::{self, Reader, Writer};
-use crate::cose::{self, MAX_ATTESTATION_BYTES, length};
+use crate::cose::length;
 use crate::digest::{DigestKind, SALT_BYTES, salted};
 use crate::error::{Error, FieldProblem, Part};
 use crate::keys::TrustedKeys;
@@ -61,7 +62,7 @@ impl AttestationFile {
         if bytes.len() > MAX_FILE_BYTES {
             return Err(Error::TooLarge { part, actual_bytes: bytes.len(), max_bytes: MAX_FILE_BYTES });
         }
-        cbor::check(bytes).map_err(|(at_byte, problem)| Error::Cbor { part, at_byte, problem })?;
+        cbor::check(part, bytes)?;
         let mut r = Reader::new(bytes);
         let items = r.array().map_err(at("file"))?;
         if r.text().map_err(at("magic"))? != MAGIC {
@@ -122,16 +123,22 @@ pub struct VerifiedFile {
 /// the ones that were attested.
 ///
 /// # Errors
-/// As [`crate::verify`]; [`Error::DigestMismatch`] if a content, or the salt, is not the attested one.
+/// As [`crate::verify_attestation`]; [`Error::DigestMismatch`] if a content, or the salt, is not the attested one;
+/// [`Error::Field`] if the statement is not about a match.
 pub fn verify_file(file: &AttestationFile, keys: &TrustedKeys) -> Result<VerifiedFile, Error> {
-    let statement = cose::verify(&file.attestation, keys)?;
+    let statement = verify_attestation(&file.attestation, keys)?;
     let check = |kind, content: &Option<Vec<u8>>, digest| match content {
         None => Ok(ContentCheck::Absent),
         Some(content) if salted(kind, &file.salt, content) == digest => Ok(ContentCheck::Matches),
         Some(_) => Err(Error::DigestMismatch { kind }),
     };
-    let request = check(DigestKind::Request, &file.request, statement.request_digest)?;
-    let result = check(DigestKind::Result, &file.result, statement.result_digest)?;
+    let matched = statement.match_result().ok_or(Error::Field {
+        part: Part::Statement,
+        field: "kind",
+        problem: FieldProblem::UnknownValue,
+    })?;
+    let request = check(DigestKind::Request, &file.request, matched.request_digest)?;
+    let result = check(DigestKind::Result, &file.result, matched.result_digest)?;
     Ok(VerifiedFile { statement, request, result })
 }
 

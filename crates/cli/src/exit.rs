@@ -128,7 +128,7 @@ mod tests {
     use std::io;
     use std::path::PathBuf;
     use tyto_client::Error as E;
-    use tyto_client::attest::{Error as A, KeyLineProblem};
+    use tyto_client::attest::{Error as A, KeyLineProblem, Part};
     use tyto_client::scheme::{BlockId, GalleryId, KeyId};
 
     fn rpc(code: tonic::Code) -> Error {
@@ -149,7 +149,7 @@ mod tests {
                 Error::in_file("keys")(A::TrustedKeys { line: 1, problem: KeyLineProblem::Header }.into()),
                 Exit::BadInput,
             ),
-            (A::InvalidSignature.into(), Exit::Refused),
+            (A::InvalidSignature { part: Part::Envelope }.into(), Exit::Refused),
             (E::RolledBack { gallery, found: 1, known: 2 }.into(), Exit::Refused),
             (E::Tenant(tenant::Error::CheckVector(block)).into(), Exit::Refused),
             (enrolment(E::SubjectDenied).into(), Exit::Refused),

@@ -182,16 +182,17 @@ impl Site {
         match &verified {
             Ok(verified) => {
                 let statement = &verified.statement;
+                let result = statement.match_result().context("a statement about a match")?;
                 fact("file", &format!("{}, {}", file_name(path), bytes(std::fs::metadata(path)?.len())));
                 fact("offline", "verified: ML-DSA-65 signature, request and result as attested");
                 fact(
                     "statement",
                     &format!(
                         "{}, {} of {} blocks, manifest version {}, for `{}`",
-                        statement.operation,
-                        statement.blocks_matched,
-                        statement.blocks_total,
-                        statement.manifest_version,
+                        result.operation,
+                        result.blocks_matched,
+                        result.blocks_total,
+                        result.manifest_version,
                         statement.audience,
                     ),
                 );

@@ -304,8 +304,9 @@ async fn an_answer_is_about_one_version_of_the_gallery_whatever_is_changed_meanw
     let mut versions = BTreeSet::new();
     for found in answers {
         let statement = found.attestation.expect("it was asked for").statement.expect("the key is trusted");
-        assert_eq!(statement.manifest_version, found.manifest_version, "the attestation names the version");
-        assert_eq!(statement.blocks_matched, statement.blocks_total);
+        let result = statement.match_result().expect("it is about a match");
+        assert_eq!(result.manifest_version, found.manifest_version, "the attestation names the version");
+        assert_eq!(result.blocks_matched, result.blocks_total);
         versions.insert(found.manifest_version);
         // Every call above made its one change of the templates with the last of its versions.
         let (_, held) = history.range(..=found.manifest_version).next_back().expect("a known version");

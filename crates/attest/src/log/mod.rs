@@ -110,3 +110,22 @@ pub enum LogError {
 fn check_size(size: u64) -> Result<(), LogError> {
     if size <= MAX_LOG_SIZE { Ok(()) } else { Err(LogError::SizeOutOfRange { size }) }
 }
+
+impl LogError {
+    /// The name of the check that failed, as [`crate::Error::check`] has it.
+    pub(crate) fn check(&self) -> &'static str {
+        match self {
+            Self::IndexOutOfRange { .. } | Self::SizeOutOfRange { .. } | Self::SizesReversed { .. } => {
+                "leaf-index"
+            }
+            Self::WrongProofLength { .. } => "proof-length",
+            Self::WrongRoot | Self::WrongNewRoot => "root",
+            Self::WrongOldRoot => "old-root",
+            Self::WrongTileSize { .. }
+            | Self::MissingTile { .. }
+            | Self::TilePath
+            | Self::EntryTooLarge { .. }
+            | Self::MalformedEntries { .. } => "tiles",
+        }
+    }
+}

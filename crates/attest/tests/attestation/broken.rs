@@ -1,7 +1,10 @@
 //! One broken attestation or file for each rejection.
 
 use tyto_attest::digest::DigestKind;
-use tyto_attest::{AttestationFile, CborProblem, Error, FieldProblem, Part, verify, verify_file};
+use tyto_attest::{
+    Algorithm, AttestationFile, CborProblem, Error, FieldProblem, HeaderLabel, Part, verify_attestation,
+    verify_file,
+};
 
 use crate::raw;
 use crate::sample;
@@ -24,7 +27,7 @@ impl Form {
     pub(crate) fn error(self, bytes: &[u8]) -> Option<Error> {
         let keys = sample::trusted_keys();
         match self {
-            Self::Attestation => verify(bytes, &keys).err(),
+            Self::Attestation => verify_attestation(bytes, &keys).err(),
             Self::File => AttestationFile::parse(bytes).and_then(|file| verify_file(&file, &keys)).err(),
         }
     }
@@ -42,7 +45,8 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 type Case = (&'static str, Vec<u8>, Error);
 
 pub(crate) fn all() -> Vec<Broken> {
-    let attestations = [envelopes(), headers(), signatures(), statements(), statement_maps()].concat();
+    let attestations =
+        [envelopes(), headers(), signatures(), statements(), claims(), statement_maps()].concat();
     let with_form = |form| move |(name, bytes, error): Case| Broken { name, form, bytes, error };
     attestations
         .into_iter()
@@ -50,6 +54,8 @@ pub(crate) fn all() -> Vec<Broken> {
         .chain(files().into_iter().map(with_form(Form::File)))
         .collect()
 }
+
+const INVALID: Error = Error::InvalidSignature { part: Part::Envelope };
 
 fn cbor(part: Part, at_byte: usize, problem: CborProblem) -> Error {
     Error::Cbor { part, at_byte, problem }
@@ -77,7 +83,7 @@ fn envelopes() -> Vec<Case> {
             Error::TooLarge { part, actual_bytes: 6145, max_bytes: 6144 },
         ),
         ("truncated", good[..end - 1].to_vec(), cbor(part, end - 1, CborProblem::Truncated)),
-        ("trailing-byte", [&good[..], &[0]].concat(), cbor(part, end, CborProblem::TrailingBytes)),
+        ("trailing-byte", [&good[..], &[0]].concat(), Error::TrailingBytes { part, at_byte: end }),
         ("not-shortest", [&[0xd8, 18], &good[1..]].concat(), cbor(part, 0, CborProblem::NotShortest)),
         (
             "indefinite-array",
@@ -96,8 +102,8 @@ fn envelopes() -> Vec<Case> {
         ),
         (
             "too-deep",
-            envelope(&raw::array(&[raw::array(&[raw::array(&[])])])),
-            cbor(part, unprotected_at + 2, CborProblem::TooDeep { max_depth: 4 }),
+            envelope(&[&[0x81; 6][..], &[0x80]].concat()),
+            cbor(part, unprotected_at + 6, CborProblem::TooDeep { max_depth: 8 }),
         ),
         (
             "floating-point",
@@ -135,13 +141,16 @@ fn headers() -> Vec<Case> {
         signed(&entries)
     };
     let untrusted = sample::untrusted_key().verifying_key().key_id();
-    let mut critical = good.clone();
-    critical.insert(1, (raw::uint(2), raw::array(&[raw::uint(16)])));
+    let critical = |label: Vec<u8>| {
+        let mut entries = sample::protected_entries();
+        entries.insert(1, (raw::uint(2), raw::array(&[label])));
+        entries
+    };
     vec![
         (
             "header-trailing-byte",
             sample::sign_raw(&[raw::map(&good), vec![0]].concat(), &raw::map(&sample::entries())),
-            cbor(part, raw::map(&good).len(), CborProblem::TrailingBytes),
+            Error::TrailingBytes { part, at_byte: raw::map(&good).len() },
         ),
         ("algorithm-ml-dsa-44", replaced(0, raw::negative(-48)), Error::UnknownAlgorithm { algorithm: -48 }),
         (
@@ -157,8 +166,27 @@ fn headers() -> Vec<Case> {
         ),
         (
             "extra-header",
-            signed(&critical),
+            signed(&[&good[..], &[(raw::uint(17), raw::null())]].concat()),
             field(part, "protected", FieldProblem::WrongLength { expected: 3, actual: 4 }),
+        ),
+        (
+            "critical-header",
+            signed(&critical(raw::uint(99))),
+            Error::UnknownCriticalHeader { part, label: HeaderLabel::Int(99) },
+        ),
+        (
+            "critical-header-text",
+            signed(&critical(raw::text("x"))),
+            Error::UnknownCriticalHeader { part, label: HeaderLabel::Text },
+        ),
+        (
+            "algorithm-of-another-key",
+            replaced(0, raw::negative(-70_026)),
+            Error::AlgorithmMismatch {
+                part: Part::Envelope,
+                key_id: sample::signing_key().verifying_key().key_id(),
+                claimed: Algorithm::SlhDsa(tyto_pqc::slhdsa::ParameterSet::Shake128s),
+            },
         ),
         (
             "short-key-id",
@@ -170,7 +198,11 @@ fn headers() -> Vec<Case> {
             replaced(2, raw::text("application/cbor")),
             field(part, "typ", FieldProblem::UnknownValue),
         ),
-        ("unknown-key-id", replaced(1, raw::bytes(&untrusted)), Error::UnknownKey { key_id: untrusted }),
+        (
+            "unknown-key-id",
+            replaced(1, raw::bytes(&untrusted)),
+            Error::UnknownKey { part: Part::Envelope, key_id: untrusted },
+        ),
     ]
 }
 
@@ -188,17 +220,17 @@ fn signatures() -> Vec<Case> {
         )
     };
     let mut altered = sample::entries();
-    altered[12].1 = raw::uint(4);
+    altered[2].1 = raw::uint(4);
     let other = sample::untrusted_key().sign(&sample::to_sign(&protected, &payload)).unwrap();
     vec![
-        ("altered-statement", envelope(&raw::map(&altered), signature), Error::InvalidSignature),
-        ("short-signature", envelope(&payload, &signature[..3308]), Error::InvalidSignature),
-        ("no-signature", envelope(&payload, &[]), Error::InvalidSignature),
-        ("signature-of-another-key", envelope(&payload, &other), Error::InvalidSignature),
+        ("altered-statement", envelope(&raw::map(&altered), signature), INVALID),
+        ("short-signature", envelope(&payload, &signature[..3308]), INVALID),
+        ("no-signature", envelope(&payload, &[]), INVALID),
+        ("signature-of-another-key", envelope(&payload, &other), INVALID),
         (
             "signature-of-the-bare-payload",
             envelope(&payload, &sample::signing_key().sign(&payload).unwrap()),
-            Error::InvalidSignature,
+            INVALID,
         ),
     ]
 }
@@ -215,12 +247,19 @@ fn replaced(key: usize, value: Vec<u8>) -> Vec<u8> {
     signed(&raw::map(&entries))
 }
 
+/// The sample statement with the value under one key of the claim replaced.
+fn claimed(key: usize, value: Vec<u8>) -> Vec<u8> {
+    let mut claim = sample::claim_entries();
+    claim[key - 1].1 = value;
+    signed(&raw::map(&sample::entries_with(&claim)))
+}
+
 /// Rightly signed statements with one wrong value.
 fn statements() -> Vec<Case> {
     let at = |name, problem| field(Part::Statement, name, problem);
     let wrong_length = |expected, actual| FieldProblem::WrongLength { expected, actual };
     vec![
-        ("statement-version-2", replaced(1, raw::uint(2)), Error::UnknownStatementVersion { version: 2 }),
+        ("statement-version-1", replaced(1, raw::uint(1)), Error::UnknownStatementVersion { version: 1 }),
         (
             "issuer-too-long",
             replaced(2, raw::text(&"i".repeat(257))),
@@ -239,61 +278,67 @@ fn statements() -> Vec<Case> {
         ),
         ("nonce-short", replaced(5, raw::bytes(&[0x4e; 31])), at("nonce", wrong_length(32, 31))),
         ("principal-bytes", replaced(6, raw::bytes(b"kiosk")), at("principal", FieldProblem::WrongType)),
-        ("operation-unknown", replaced(7, raw::text("enrol")), at("operation", FieldProblem::UnknownValue)),
+        ("kind-unknown", replaced(7, raw::text("forget")), at("kind", FieldProblem::UnknownValue)),
+        ("claim-of-another-kind", replaced(7, raw::text("document")), at("claim", wrong_length(3, 13))),
+        ("log-id-short", replaced(10, raw::bytes(&[1; 31])), at("log_id", wrong_length(32, 31))),
+        ("log-id-missing", replaced(10, raw::null()), at("previous_checkpoint", FieldProblem::NotNull)),
         (
-            "parameter-set-too-large",
-            replaced(8, raw::uint(65_536)),
-            at("parameter_set", FieldProblem::OutOfRange { max: 65_535, actual: 65_536 }),
-        ),
-        (
-            "mask-epoch-too-large",
-            replaced(10, raw::uint(1 << 32)),
-            at("mask_epoch", FieldProblem::OutOfRange { max: (1 << 32) - 1, actual: 1 << 32 }),
-        ),
-        (
-            "more-blocks-than-there-are",
-            replaced(13, raw::uint(6)),
-            at("blocks_matched", FieldProblem::OutOfRange { max: 5, actual: 6 }),
-        ),
-        ("ticket-id-long", replaced(15, raw::bytes(&[1; 17])), at("ticket_id", wrong_length(16, 17))),
-        ("result-digest-null", replaced(19, raw::null()), at("result_digest", FieldProblem::WrongType)),
-        (
-            "reply-bits-too-large",
-            replaced(20, raw::uint(256)),
-            at("reply_bits", FieldProblem::OutOfRange { max: 255, actual: 256 }),
-        ),
-        ("log-id-not-null", replaced(23, raw::bytes(&[1; 32])), at("log_id", FieldProblem::NotNull)),
-        (
-            "previous-checkpoint-not-null",
-            replaced(24, raw::bytes(&[1; 32])),
-            at("previous_checkpoint", FieldProblem::NotNull),
+            "previous-checkpoint-without-root",
+            replaced(11, raw::array(&[raw::uint(3)])),
+            at("previous_checkpoint", wrong_length(2, 1)),
         ),
     ]
 }
 
-/// Rightly signed payloads that are not a map of the 24 entries.
+/// Rightly signed statements with one wrong value in the claim.
+fn claims() -> Vec<Case> {
+    let at = |name, problem| field(Part::Statement, name, problem);
+    let wrong_length = |expected, actual| FieldProblem::WrongLength { expected, actual };
+    vec![
+        (
+            "parameter-set-too-large",
+            claimed(1, raw::uint(65_536)),
+            at("parameter_set", FieldProblem::OutOfRange { max: 65_535, actual: 65_536 }),
+        ),
+        (
+            "mask-epoch-too-large",
+            claimed(3, raw::uint(1 << 32)),
+            at("mask_epoch", FieldProblem::OutOfRange { max: (1 << 32) - 1, actual: 1 << 32 }),
+        ),
+        (
+            "more-blocks-than-there-are",
+            claimed(6, raw::uint(6)),
+            at("blocks_matched", FieldProblem::OutOfRange { max: 5, actual: 6 }),
+        ),
+        ("ticket-id-long", claimed(8, raw::bytes(&[1; 17])), at("ticket_id", wrong_length(16, 17))),
+        ("result-digest-null", claimed(12, raw::null()), at("result_digest", FieldProblem::WrongType)),
+        (
+            "reply-bits-too-large",
+            claimed(13, raw::uint(256)),
+            at("reply_bits", FieldProblem::OutOfRange { max: 255, actual: 256 }),
+        ),
+    ]
+}
+
+/// Rightly signed payloads that are not a map of the entries of this version.
 fn statement_maps() -> Vec<Case> {
     let at = |name, problem| field(Part::Statement, name, problem);
     let wrong_length = |expected, actual| FieldProblem::WrongLength { expected, actual };
     let entries = sample::entries();
     let mut longer = entries.clone();
-    longer.push((raw::uint(25), raw::null()));
+    longer.push((raw::uint(13), raw::null()));
     let mut renamed = entries.clone();
-    renamed[23].0 = raw::uint(25);
+    renamed[11].0 = raw::uint(13);
     let mut swapped = entries.clone();
     swapped.swap(0, 1);
-    let swapped_at = 2 + swapped[0].0.len() + swapped[0].1.len();
+    let swapped_at = 1 + swapped[0].0.len() + swapped[0].1.len();
     vec![
         ("payload-not-a-map", signed(&raw::text("payload")), at("statement", FieldProblem::WrongType)),
         ("payload-empty", signed(&[]), cbor(Part::Statement, 0, CborProblem::Truncated)),
         ("statement-empty-map", signed(&raw::map(&[])), at("version", FieldProblem::Missing)),
-        ("statement-without-last", signed(&raw::map(&entries[..23])), at("statement", wrong_length(24, 23))),
-        ("statement-with-extra-entry", signed(&raw::map(&longer)), at("statement", wrong_length(24, 25))),
-        (
-            "statement-with-other-key",
-            signed(&raw::map(&renamed)),
-            at("previous_checkpoint", FieldProblem::Missing),
-        ),
+        ("statement-without-last", signed(&raw::map(&entries[..11])), at("statement", wrong_length(12, 11))),
+        ("statement-with-extra-entry", signed(&raw::map(&longer)), at("statement", wrong_length(12, 13))),
+        ("statement-with-other-key", signed(&raw::map(&renamed)), at("claim", FieldProblem::Missing)),
         (
             "statement-unsorted",
             signed(&raw::map(&swapped)),
@@ -334,14 +379,14 @@ fn files() -> Vec<Case> {
         (
             "file-trailing-byte",
             [&whole[..], &[0]].concat(),
-            cbor(Part::File, whole.len(), CborProblem::TrailingBytes),
+            Error::TrailingBytes { part: Part::File, at_byte: whole.len() },
         ),
         (
             "file-short-salt",
             replaced(3, raw::bytes(&[1; 31])),
             at("salt", FieldProblem::WrongLength { expected: 32, actual: 31 }),
         ),
-        ("file-altered-attestation", replaced(2, raw::bytes(&altered)), Error::InvalidSignature),
+        ("file-altered-attestation", replaced(2, raw::bytes(&altered)), INVALID),
         (
             "file-other-salt",
             replaced(3, raw::bytes(&[1; 32])),

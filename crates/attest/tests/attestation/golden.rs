@@ -1,4 +1,4 @@
-//! The golden files of `vectors/attest`, which pin the format.
+//! The golden files of `vectors/attestation`, which pin the format.
 //!
 //! Signing is randomised, so that the files were written once; `cargo test -p tyto-attest -- --ignored`
 //! writes them anew after a deliberate change of the format.
@@ -7,13 +7,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use tyto_attest::{AttestationFile, ContentCheck, Statement, TrustedKeys, sign, verify, verify_file};
+use tyto_attest::{
+    AttestationFile, ContentCheck, Statement, TrustedKeys, sign, verify_attestation, verify_file,
+};
 
 use crate::broken;
 use crate::sample;
 
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vectors/attest")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vectors/attestation")
 }
 
 fn read_text(name: &str) -> String {
@@ -73,7 +75,7 @@ fn golden_attestations_and_files_verify() {
     ];
     for (name, statement, contents) in cases {
         let attestation = read_hex(&format!("{name}.attestation.hex"));
-        assert_eq!(verify(&attestation, &keys).as_ref(), Ok(&statement), "{name}");
+        assert_eq!(verify_attestation(&attestation, &keys).as_ref(), Ok(&statement), "{name}");
 
         let bytes = read_hex(&format!("{name}.file.hex"));
         let file = AttestationFile::parse(&bytes).unwrap();

@@ -1,7 +1,10 @@
 //! What holds for all inputs, or for very many.
 
 use proptest::prelude::*;
-use tyto_attest::{AttestationFile, Statement, TrustedKeys, verify, verify_file};
+use tyto_attest::{
+    AttestationFile, Bundle, Checkpoint, Claim, ConsistencyReceipt, MatchResult, Receipt, Statement,
+    TrustRoot, TrustedKeys, verify_attestation, verify_file,
+};
 
 use crate::sample;
 
@@ -10,7 +13,7 @@ fn any_flipped_bit_of_an_attestation_is_rejected() {
     let keys = sample::trusted_keys();
     let attestation = sample::file().attestation;
     for (bit, flipped) in sample::bit_flips(&attestation).enumerate() {
-        assert!(verify(&flipped, &keys).is_err(), "bit {bit}");
+        assert!(verify_attestation(&flipped, &keys).is_err(), "bit {bit}");
     }
 }
 
@@ -29,7 +32,7 @@ fn any_beginning_of_an_attestation_is_rejected() {
     let keys = sample::trusted_keys();
     let attestation = sample::file().attestation;
     for length in 0..attestation.len() {
-        assert!(verify(&attestation[..length], &keys).is_err(), "{length} bytes");
+        assert!(verify_attestation(&attestation[..length], &keys).is_err(), "{length} bytes");
     }
 }
 
@@ -68,16 +71,19 @@ fn statements() -> impl Strategy<Value = Statement> {
         software_version: texts.3,
         build_digest: texts.4,
         issued_at_unix_ms: numbers.0,
-        parameter_set: numbers.1,
-        mask_epoch: numbers.2,
-        manifest_version: numbers.3,
-        blocks_matched: numbers.4.min(numbers.5),
-        blocks_total: numbers.4.max(numbers.5),
-        reply_bits: numbers.6,
-        nonce: ids.0,
-        gallery_id: ids.1,
-        ticket_id: ids.2,
-        result_digest: ids.3,
+        nonce: Some(ids.0),
+        claim: Claim::Match(MatchResult {
+            parameter_set: numbers.1,
+            mask_epoch: numbers.2,
+            manifest_version: numbers.3,
+            blocks_matched: numbers.4.min(numbers.5),
+            blocks_total: numbers.4.max(numbers.5),
+            reply_bits: numbers.6,
+            gallery_id: ids.1,
+            ticket_id: ids.2,
+            result_digest: ids.3,
+            ..sample::match_result()
+        }),
         ..sample::statement()
     })
 }
@@ -87,11 +93,18 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in prop_oneof![cbor_like(), prop::collection::vec(any::<u8>(), 0..300)]) {
-        prop_assert!(verify(&bytes, &TrustedKeys::new()).is_err());
+        prop_assert!(verify_attestation(&bytes, &TrustedKeys::new()).is_err());
         // What is accepted at all is written in one way only.
         if let Ok(file) = AttestationFile::parse(&bytes) {
             prop_assert_eq!(file.encode().unwrap(), bytes.clone());
         }
+        if let Ok(bundle) = Bundle::parse(&bytes) {
+            prop_assert_eq!(bundle.encode().unwrap(), bytes.clone());
+        }
+        prop_assert!(Checkpoint::parse(&bytes).is_err());
+        prop_assert!(Receipt::parse(&bytes).is_err());
+        prop_assert!(ConsistencyReceipt::parse(&bytes).is_err());
+        prop_assert!(TrustRoot::open(&bytes, None).is_err());
         if let Ok(statement) = Statement::decode(&bytes) {
             prop_assert_eq!(statement.encode().unwrap(), bytes);
         }

@@ -1,16 +1,18 @@
 //! What is signed verifies and says the same; what must not be signed is refused.
 
 use tyto_attest::{
-    AttestationFile, ContentCheck, Error, FieldProblem, Part, Statement, sign, verify, verify_file,
+    AttestationFile, Claim, ContentCheck, Error, FieldProblem, MatchResult, Part, Statement, sign,
+    verify_attestation, verify_file,
 };
 
 use crate::{raw, sample};
 
 #[test]
 fn a_signed_statement_verifies_and_reads_back() {
-    for statement in [sample::statement(), sample::sparse_statement()] {
+    let others = sample::other_statements().into_iter().map(|(_, statement)| statement);
+    for statement in [sample::statement(), sample::sparse_statement()].into_iter().chain(others) {
         let attestation = sign(&statement, &sample::signing_key()).unwrap();
-        assert_eq!(verify(&attestation, &sample::trusted_keys()), Ok(statement.clone()));
+        assert_eq!(verify_attestation(&attestation, &sample::trusted_keys()), Ok(statement.clone()));
         assert_ne!(attestation, sign(&statement, &sample::signing_key()).unwrap(), "signing is not hedged");
     }
 }
@@ -25,7 +27,7 @@ fn the_encoding_is_the_one_written_by_hand() {
     let by_hand = sample::sign_raw(&raw::map(&sample::protected_entries()), &payload);
     assert_eq!(attestation.len(), by_hand.len());
     assert_eq!(attestation[..attestation.len() - 3309], by_hand[..by_hand.len() - 3309]);
-    assert_eq!(verify(&by_hand, &sample::trusted_keys()), Ok(sample::statement()));
+    assert_eq!(verify_attestation(&by_hand, &sample::trusted_keys()), Ok(sample::statement()));
 }
 
 #[test]
@@ -37,13 +39,17 @@ fn the_largest_statement_fits() {
         principal: Some(longest.clone()),
         software_version: longest.clone(),
         build_digest: Some(longest),
-        ticket_id: Some([1; 16]),
-        blocks_matched: u64::MAX,
-        manifest_version: u64::MAX,
-        ..sample::sparse_statement()
+        claim: Claim::Match(MatchResult {
+            ticket_id: Some([1; 16]),
+            blocks_matched: u64::MAX,
+            blocks_total: u64::MAX,
+            manifest_version: u64::MAX,
+            ..sample::match_result()
+        }),
+        ..sample::statement()
     };
     let attestation = sign(&statement, &sample::signing_key()).unwrap();
-    assert_eq!(verify(&attestation, &sample::trusted_keys()), Ok(statement));
+    assert_eq!(verify_attestation(&attestation, &sample::trusted_keys()), Ok(statement));
 }
 
 #[test]
@@ -59,7 +65,10 @@ fn a_statement_that_breaks_a_rule_is_not_signed() {
         (Statement { principal: Some("ö".repeat(129)), ..sample::statement() }, "principal", too_long),
         (Statement { build_digest: Some("ö".repeat(129)), ..sample::statement() }, "build_digest", too_long),
         (
-            Statement { blocks_matched: 6, ..sample::statement() },
+            Statement {
+                claim: Claim::Match(MatchResult { blocks_matched: 6, ..sample::match_result() }),
+                ..sample::statement()
+            },
             "blocks_matched",
             FieldProblem::OutOfRange { max: 5, actual: 6 },
         ),
@@ -74,9 +83,10 @@ fn a_statement_that_breaks_a_rule_is_not_signed() {
 fn an_attestation_of_an_untrusted_key_is_refused() {
     let attestation = sign(&sample::statement(), &sample::untrusted_key()).unwrap();
     let key_id = sample::untrusted_key().verifying_key().key_id();
-    assert_eq!(verify(&attestation, &sample::trusted_keys()), Err(Error::UnknownKey { key_id }));
+    let unknown = Error::UnknownKey { part: Part::Envelope, key_id };
+    assert_eq!(verify_attestation(&attestation, &sample::trusted_keys()), Err(unknown.clone()));
 
-    let shown = Error::UnknownKey { key_id }.to_string();
+    let shown = unknown.to_string();
     let digits: String = shown.chars().filter(char::is_ascii_hexdigit).collect();
     assert!(digits.contains(&format!("{:02x}{:02x}", key_id[0], key_id[1])), "{shown}");
 }

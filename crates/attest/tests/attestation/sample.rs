@@ -1,12 +1,16 @@
 //! The key, the statements and the contents that the tests and the golden files share.
 
 use tyto_attest::digest::{DigestKind, blocks_root, salted};
-use tyto_attest::{AttestationFile, CONTENT_TYPE, Operation, Statement, TrustedKeys};
+use tyto_attest::{
+    AttestationFile, CONTENT_TYPE, Claim, Document, DocumentDigest, GalleryChange, GalleryOperation,
+    KeyChange, KeyOperation, LogState, MatchResult, Operation, PreviousCheckpoint, Statement, TrustedKeys,
+};
 use tyto_pqc::mldsa::SigningKey;
 
 use crate::raw;
 
 pub(crate) const SALT: [u8; 32] = *b"a salt of thirty-two plain bytes";
+pub(crate) const ISSUED_AT: u64 = 1_790_000_000_123;
 pub(crate) const REQUEST: &[u8] = b"example request";
 pub(crate) const RESULT: &[u8] = &[0xc3; 300];
 pub(crate) const GALLERY_STATE: &[u8] = b"example gallery state";
@@ -38,14 +42,28 @@ pub(crate) fn trusted_keys() -> TrustedKeys {
     [signing_key().verifying_key().clone()].into_iter().collect()
 }
 
+pub(crate) const LOG_ID: [u8; 32] = [0x10; 32];
+
 /// A statement in which every field is present, with integers of each encoded length.
 pub(crate) fn statement() -> Statement {
     Statement {
         issuer: "tytod.example".into(),
-        issued_at_unix_ms: 1_790_000_000_123,
+        issued_at_unix_ms: ISSUED_AT,
         audience: "border-control.example".into(),
-        nonce: [0x4e; 32],
+        nonce: Some([0x4e; 32]),
         principal: Some("kiosk-7 (Zürich)".into()),
+        software_version: "tytod 0.1.0".into(),
+        build_digest: Some("sha256:0f1e2d3c".into()),
+        log: Some(LogState {
+            log_id: LOG_ID,
+            previous_checkpoint: Some(PreviousCheckpoint { size: 3, root: [0xcc; 32] }),
+        }),
+        claim: Claim::Match(match_result()),
+    }
+}
+
+pub(crate) fn match_result() -> MatchResult {
+    MatchResult {
         operation: Operation::Identify,
         parameter_set: 1,
         gallery_id: *b"gallery-example!",
@@ -60,8 +78,6 @@ pub(crate) fn statement() -> Statement {
         records_digest: salted(DigestKind::Records, &SALT, RECORDS),
         result_digest: salted(DigestKind::Result, &SALT, RESULT),
         reply_bits: 14,
-        software_version: "tytod 0.1.0".into(),
-        build_digest: Some("sha256:0f1e2d3c".into()),
     }
 }
 
@@ -71,49 +87,102 @@ pub(crate) fn sparse_statement() -> Statement {
         issuer: String::new(),
         issued_at_unix_ms: u64::MAX,
         audience: "a".repeat(256),
+        nonce: None,
         principal: None,
-        operation: Operation::Verify,
-        parameter_set: u16::MAX,
-        mask_epoch: u32::MAX,
-        manifest_version: 0,
-        blocks_root: blocks_root(&[]),
-        blocks_matched: 0,
-        blocks_total: u64::MAX,
-        ticket_id: None,
-        reply_bits: 255,
         build_digest: None,
+        log: None,
+        claim: Claim::Match(MatchResult {
+            operation: Operation::Verify,
+            parameter_set: u16::MAX,
+            mask_epoch: u32::MAX,
+            manifest_version: 0,
+            blocks_root: blocks_root(&[]),
+            blocks_matched: 0,
+            blocks_total: u64::MAX,
+            ticket_id: None,
+            reply_bits: 255,
+            ..match_result()
+        }),
         ..statement()
     }
 }
 
+/// One statement of each other kind of claim.
+pub(crate) fn other_statements() -> Vec<(&'static str, Statement)> {
+    let claims = [
+        (
+            "document",
+            Claim::Document(Document {
+                digest: DocumentDigest::new("sha3-512", &[0xd0; 64]).unwrap(),
+                label: Some("contract.pdf".into()),
+            }),
+        ),
+        (
+            "enrol",
+            Claim::Gallery(GalleryChange {
+                operation: GalleryOperation::Enrol,
+                gallery_id: *b"gallery-example!",
+                manifest_version: 301,
+                items: 2,
+                request_digest: [0x21; 32],
+                gallery_state_digest: [0x22; 32],
+            }),
+        ),
+        (
+            "key-change",
+            Claim::Key(KeyChange {
+                operation: KeyOperation::Activate,
+                key_id: [0x23; 32],
+                roots_version: Some(2),
+            }),
+        ),
+    ];
+    claims.into_iter().map(|(name, claim)| (name, Statement { claim, ..statement() })).collect()
+}
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The entries of the map that encodes [`statement`], written by hand.
-pub(crate) fn entries() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let s = statement();
+pub(crate) fn entries() -> Entries {
+    entries_with(&claim_entries())
+}
+
+/// The same with another claim.
+pub(crate) fn entries_with(claim: &Entries) -> Entries {
     let values = vec![
-        raw::uint(1),
+        raw::uint(2),
         raw::text("tytod.example"),
-        raw::uint(1_790_000_000_123),
+        raw::uint(ISSUED_AT),
         raw::text("border-control.example"),
         raw::bytes(&[0x4e; 32]),
         raw::text("kiosk-7 (Zürich)"),
         raw::text("identify"),
+        raw::text("tytod 0.1.0"),
+        raw::text("sha256:0f1e2d3c"),
+        raw::bytes(&LOG_ID),
+        raw::array(&[raw::uint(3), raw::bytes(&[0xcc; 32])]),
+        raw::map(claim),
+    ];
+    (1..).map(raw::uint).zip(values).collect()
+}
+
+/// The entries of the map under the last key of [`entries`].
+pub(crate) fn claim_entries() -> Entries {
+    let result = match_result();
+    let values = vec![
         raw::uint(1),
         raw::bytes(b"gallery-example!"),
         raw::uint(70_000),
         raw::uint(300),
-        raw::bytes(&s.blocks_root),
+        raw::bytes(&result.blocks_root),
         raw::uint(5),
         raw::uint(5),
         raw::bytes(&[0x71; 16]),
-        raw::bytes(&s.request_digest),
-        raw::bytes(&s.gallery_state_digest),
-        raw::bytes(&s.records_digest),
-        raw::bytes(&s.result_digest),
+        raw::bytes(&result.request_digest),
+        raw::bytes(&result.gallery_state_digest),
+        raw::bytes(&result.records_digest),
+        raw::bytes(&result.result_digest),
         raw::uint(14),
-        raw::text("tytod 0.1.0"),
-        raw::text("sha256:0f1e2d3c"),
-        raw::null(),
-        raw::null(),
     ];
     (1..).map(raw::uint).zip(values).collect()
 }

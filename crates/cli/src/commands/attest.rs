@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 use tyto_client::attest::{
-    self, AttestationFile, ContentCheck, MAX_CONTENT_BYTES, Statement, TrustedKeys, verify_file,
+    self, AttestationFile, ContentCheck, FieldProblem, MAX_CONTENT_BYTES, Part, Statement, TrustedKeys,
+    verify_file,
 };
 
 use crate::args::Global;
@@ -85,7 +86,7 @@ struct Shown {
     issuer: String,
     issued_at_unix_ms: u64,
     audience: String,
-    nonce: String,
+    nonce: Option<String>,
     principal: Option<String>,
     operation: &'static str,
     parameter_set: u16,
@@ -105,31 +106,39 @@ struct Shown {
     build_digest: Option<String>,
 }
 
-impl From<Statement> for Shown {
-    fn from(statement: Statement) -> Self {
-        Self {
+impl TryFrom<Statement> for Shown {
+    type Error = attest::Error;
+
+    /// Files hold statements about matches only.
+    fn try_from(statement: Statement) -> Result<Self, Self::Error> {
+        let result = statement.match_result().ok_or(attest::Error::Field {
+            part: Part::Statement,
+            field: "kind",
+            problem: FieldProblem::UnknownValue,
+        })?;
+        Ok(Self {
+            operation: result.operation.name(),
+            parameter_set: result.parameter_set,
+            gallery: hex(&result.gallery_id),
+            mask_epoch: result.mask_epoch,
+            manifest_version: result.manifest_version,
+            blocks_root: hex(&result.blocks_root),
+            blocks_matched: result.blocks_matched,
+            blocks_total: result.blocks_total,
+            ticket: result.ticket_id.map(|id| hex(&id)),
+            request_digest: hex(&result.request_digest),
+            gallery_state_digest: hex(&result.gallery_state_digest),
+            records_digest: hex(&result.records_digest),
+            result_digest: hex(&result.result_digest),
+            reply_bits: result.reply_bits,
             issuer: statement.issuer,
             issued_at_unix_ms: statement.issued_at_unix_ms,
             audience: statement.audience,
-            nonce: hex(&statement.nonce),
+            nonce: statement.nonce.map(|nonce| hex(&nonce)),
             principal: statement.principal,
-            operation: statement.operation.name(),
-            parameter_set: statement.parameter_set,
-            gallery: hex(&statement.gallery_id),
-            mask_epoch: statement.mask_epoch,
-            manifest_version: statement.manifest_version,
-            blocks_root: hex(&statement.blocks_root),
-            blocks_matched: statement.blocks_matched,
-            blocks_total: statement.blocks_total,
-            ticket: statement.ticket_id.map(|id| hex(&id)),
-            request_digest: hex(&statement.request_digest),
-            gallery_state_digest: hex(&statement.gallery_state_digest),
-            records_digest: hex(&statement.records_digest),
-            result_digest: hex(&statement.result_digest),
-            reply_bits: statement.reply_bits,
             software_version: statement.software_version,
             build_digest: statement.build_digest,
-        }
+        })
     }
 }
 
@@ -169,7 +178,7 @@ fn verify(path: &Path, keys: &TrustedKeys, audience: Option<&str>) -> Result<Ins
         attestation_bytes: file.attestation.len(),
         request: Content::new(file.request.as_ref(), Some(verified.request)),
         result: Content::new(file.result.as_ref(), Some(verified.result)),
-        statement: verified.statement.into(),
+        statement: verified.statement.try_into()?,
     })
 }
 
@@ -183,15 +192,15 @@ fn inspect(path: &Path) -> Result<Inspected, Error> {
         attestation_bytes: file.attestation.len(),
         request: Content::new(file.request.as_ref(), None),
         result: Content::new(file.result.as_ref(), None),
-        statement: statement.into(),
+        statement: statement.try_into()?,
     })
 }
 
 /// The key id of an attestation whose envelope and header are well-formed: nobody is trusted, so the check stops at
 /// the unknown key.
 fn key_id(attestation: &[u8]) -> Result<[u8; 32], Error> {
-    match attest::verify(attestation, &TrustedKeys::new()) {
-        Err(attest::Error::UnknownKey { key_id }) => Ok(key_id),
+    match attest::verify_attestation(attestation, &TrustedKeys::new()) {
+        Err(attest::Error::UnknownKey { key_id, .. }) => Ok(key_id),
         Err(error) => Err(error.into()),
         Ok(_) => unreachable!("nobody is trusted"),
     }
@@ -243,7 +252,7 @@ fn text(inspected: &Inspected) -> String {
         statement.blocks_total,
         &statement.blocks_root[..16],
         or_none(&statement.ticket),
-        &statement.nonce[..16],
+        statement.nonce.as_ref().map_or("-", |nonce| &nonce[..16]),
         inspected.request,
         inspected.result,
         statement.software_version,
@@ -258,7 +267,7 @@ mod tests {
 
     /// The golden files of the attestation format.
     fn vector(name: &str) -> PathBuf {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/attest")).join(name)
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/attestation")).join(name)
     }
 
     /// A golden file in binary form, in a temporary place.

@@ -82,21 +82,24 @@ impl Exchange<'_> {
             let entries = self.covered.iter().map(|&position| &basis.entries()[position]);
             blocks_root(&entries.map(|entry| (entry.block.0, entry.version)).collect::<Vec<_>>())
         };
+        let Some(result) = statement.match_result() else {
+            return Err(Error::AttestationMismatch { operation, field: "kind" });
+        };
         let checks = [
-            ("nonce", statement.nonce == self.asked.nonce),
+            ("nonce", statement.nonce == Some(self.asked.nonce)),
             ("audience", statement.audience == self.asked.audience),
-            ("operation", statement.operation == operation),
-            ("parameter set", statement.parameter_set == parameters.layout.parameter_set().id()),
-            ("gallery id", statement.gallery_id == parameters.gallery.0),
-            ("mask epoch", statement.mask_epoch == parameters.mask_epoch),
-            ("manifest version", statement.manifest_version == basis.version()),
-            ("blocks matched", statement.blocks_matched == self.covered.len() as u64),
-            ("blocks total", statement.blocks_total == basis.entries().len() as u64),
-            ("blocks root", statement.blocks_root == root),
-            ("ticket id", statement.ticket_id == ticket),
-            ("reply bits", statement.reply_bits == parameters.layout.reply_bits()),
-            ("records digest", statement.records_digest == self.records_digest(salt)),
-            ("gallery state digest", statement.gallery_state_digest == self.state_digest(salt)),
+            ("operation", result.operation == operation),
+            ("parameter set", result.parameter_set == parameters.layout.parameter_set().id()),
+            ("gallery id", result.gallery_id == parameters.gallery.0),
+            ("mask epoch", result.mask_epoch == parameters.mask_epoch),
+            ("manifest version", result.manifest_version == basis.version()),
+            ("blocks matched", result.blocks_matched == self.covered.len() as u64),
+            ("blocks total", result.blocks_total == basis.entries().len() as u64),
+            ("blocks root", result.blocks_root == root),
+            ("ticket id", result.ticket_id == ticket),
+            ("reply bits", result.reply_bits == parameters.layout.reply_bits()),
+            ("records digest", result.records_digest == self.records_digest(salt)),
+            ("gallery state digest", result.gallery_state_digest == self.state_digest(salt)),
         ];
         match checks.into_iter().find(|(_, holds)| !holds) {
             Some((field, _)) => Err(Error::AttestationMismatch { operation, field }),
@@ -124,8 +127,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use tyto_api::matching::TicketUse;
-    use tyto_attest::TrustedKeys;
     use tyto_attest::digest::salted;
+    use tyto_attest::{Claim, MatchResult, TrustedKeys};
     use tyto_pqc::mldsa::SigningKey;
     use tyto_scheme::{Pseudonym, TicketId};
 
@@ -133,6 +136,11 @@ mod tests {
     const TARGET: Target = Target::Subject(Pseudonym([3; 16]));
 
     type Alter = fn(&mut Statement);
+
+    fn result(statement: &mut Statement) -> &mut MatchResult {
+        let Claim::Match(result) = &mut statement.claim else { panic!("the sample is about a match") };
+        result
+    }
 
     struct World {
         config: Config,
@@ -185,24 +193,27 @@ mod tests {
                 issuer: "server".to_owned(),
                 issued_at_unix_ms: 1,
                 audience: "me".to_owned(),
-                nonce: [8; 32],
+                nonce: Some([8; 32]),
                 principal: None,
-                operation: Operation::Verify,
-                parameter_set: 1,
-                gallery_id: self.parameters.gallery.0,
-                mask_epoch: 0,
-                manifest_version: 2,
-                blocks_root: root,
-                blocks_matched: 1,
-                blocks_total: 1,
-                ticket_id: Some([4; 16]),
-                request_digest: salted(DigestKind::Request, &SALT, &request),
-                gallery_state_digest: salted(DigestKind::GalleryState, &SALT, &state),
-                records_digest: salted(DigestKind::Records, &SALT, b"records"),
-                result_digest: salted(DigestKind::Result, &SALT, b"result"),
-                reply_bits: self.parameters.layout.reply_bits(),
                 software_version: "1".to_owned(),
                 build_digest: None,
+                log: None,
+                claim: Claim::Match(MatchResult {
+                    operation: Operation::Verify,
+                    parameter_set: 1,
+                    gallery_id: self.parameters.gallery.0,
+                    mask_epoch: 0,
+                    manifest_version: 2,
+                    blocks_root: root,
+                    blocks_matched: 1,
+                    blocks_total: 1,
+                    ticket_id: Some([4; 16]),
+                    request_digest: salted(DigestKind::Request, &SALT, &request),
+                    gallery_state_digest: salted(DigestKind::GalleryState, &SALT, &state),
+                    records_digest: salted(DigestKind::Records, &SALT, b"records"),
+                    result_digest: salted(DigestKind::Result, &SALT, b"result"),
+                    reply_bits: self.parameters.layout.reply_bits(),
+                }),
             }
         }
 
@@ -227,20 +238,20 @@ mod tests {
     fn every_field_that_differs_is_refused_by_name() {
         let world = World::new();
         let alterations: [(&str, Alter); 14] = [
-            ("nonce", |s| s.nonce[0] ^= 1),
+            ("nonce", |s| s.nonce = None),
             ("audience", |s| s.audience.push('x')),
-            ("operation", |s| s.operation = Operation::Identify),
-            ("parameter set", |s| s.parameter_set += 1),
-            ("gallery id", |s| s.gallery_id[0] ^= 1),
-            ("mask epoch", |s| s.mask_epoch += 1),
-            ("manifest version", |s| s.manifest_version -= 1),
-            ("blocks matched", |s| s.blocks_matched = 0),
-            ("blocks total", |s| s.blocks_total += 1),
-            ("blocks root", |s| s.blocks_root[0] ^= 1),
-            ("ticket id", |s| s.ticket_id = None),
-            ("reply bits", |s| s.reply_bits += 1),
-            ("records digest", |s| s.records_digest[0] ^= 1),
-            ("gallery state digest", |s| s.gallery_state_digest[0] ^= 1),
+            ("operation", |s| result(s).operation = Operation::Identify),
+            ("parameter set", |s| result(s).parameter_set += 1),
+            ("gallery id", |s| result(s).gallery_id[0] ^= 1),
+            ("mask epoch", |s| result(s).mask_epoch += 1),
+            ("manifest version", |s| result(s).manifest_version -= 1),
+            ("blocks matched", |s| result(s).blocks_matched = 0),
+            ("blocks total", |s| result(s).blocks_total += 1),
+            ("blocks root", |s| result(s).blocks_root[0] ^= 1),
+            ("ticket id", |s| result(s).ticket_id = None),
+            ("reply bits", |s| result(s).reply_bits += 1),
+            ("records digest", |s| result(s).records_digest[0] ^= 1),
+            ("gallery state digest", |s| result(s).gallery_state_digest[0] ^= 1),
         ];
         for (name, alter) in alterations {
             let mut statement = world.statement();
@@ -252,9 +263,10 @@ mod tests {
                 "{name}: {refused}"
             );
         }
-        for alter in
-            [|s: &mut Statement| s.request_digest[0] ^= 1, |s: &mut Statement| s.result_digest[0] ^= 1]
-        {
+        for alter in [
+            |s: &mut Statement| result(s).request_digest[0] ^= 1,
+            |s: &mut Statement| result(s).result_digest[0] ^= 1,
+        ] {
             let mut statement = world.statement();
             alter(&mut statement);
             assert!(matches!(

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tyto_api::content;
 use tyto_api::matching::{Attestation, AttestationRequest, BlockReply, Probe, SlotResult};
 use tyto_attest::digest::{DigestKind, SaltedDigest, blocks_root};
-use tyto_attest::{Operation, Statement};
+use tyto_attest::{Claim, MatchResult, Operation, Statement};
 use tyto_engine::{Block, Snapshot, StateDigests};
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::GalleryParameters;
@@ -101,24 +101,27 @@ impl Evidence {
             issuer: app.config.issuer.clone(),
             issued_at_unix_ms: unix_ms(),
             audience: self.wanted.audience,
-            nonce: self.wanted.nonce,
+            nonce: Some(self.wanted.nonce),
             principal: None,
-            operation: self.operation,
-            parameter_set: parameters.layout.parameter_set().id(),
-            gallery_id: parameters.gallery.0,
-            mask_epoch: parameters.mask_epoch,
-            manifest_version: snapshot.manifest_version(),
-            blocks_root: root,
-            blocks_matched,
-            blocks_total,
-            ticket_id: self.ticket,
-            request_digest: self.request,
-            gallery_state_digest: state.finalize(),
-            records_digest: self.records.finalize(),
-            result_digest: self.result.finalize(),
-            reply_bits: parameters.layout.reply_bits(),
             software_version: SOFTWARE.into(),
             build_digest: None,
+            log: None,
+            claim: Claim::Match(MatchResult {
+                operation: self.operation,
+                parameter_set: parameters.layout.parameter_set().id(),
+                gallery_id: parameters.gallery.0,
+                mask_epoch: parameters.mask_epoch,
+                manifest_version: snapshot.manifest_version(),
+                blocks_root: root,
+                blocks_matched,
+                blocks_total,
+                ticket_id: self.ticket,
+                request_digest: self.request,
+                gallery_state_digest: state.finalize(),
+                records_digest: self.records.finalize(),
+                result_digest: self.result.finalize(),
+                reply_bits: parameters.layout.reply_bits(),
+            }),
         };
         let cose_sign1 = Bytes::from(tyto_attest::sign(&statement, &app.key)?);
         app.metrics.attestations.add(1);

@@ -6,7 +6,7 @@ use tyto_api::content;
 use tyto_api::matching::{IdentifyPart, Probe, SlotResult, VerifyAnswer};
 use tyto_api::proto::matching::v1 as proto;
 use tyto_attest::digest::{DigestKind, blocks_root, salted};
-use tyto_attest::{Operation, Statement};
+use tyto_attest::{MatchResult, Operation, Statement};
 use tyto_kernels::Poly;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::TicketId;
@@ -258,26 +258,29 @@ async fn an_attested_verification_says_what_was_done() {
     request.attestation = Some(wanted.clone());
     let answer = verify(&mut fixture.matching, request.clone()).await.unwrap();
     let (statement, salt) = opened(&fixture.server, answer.attestation.as_ref());
-    assert_eq!(statement.operation, Operation::Verify);
+    assert_eq!(result_of(&statement).operation, Operation::Verify);
     assert_eq!((statement.issuer.as_str(), statement.audience.as_str()), ("tyto test", "door 4"));
-    assert_eq!((statement.nonce, statement.ticket_id), (wanted.nonce, None));
-    assert_eq!((statement.blocks_matched, statement.blocks_total), (1, 2));
-    assert_eq!(statement.blocks_root, blocks_root(&[(model.blocks[0].id.0, model.blocks[0].version)]));
+    assert_eq!((statement.nonce.unwrap(), result_of(&statement).ticket_id), (wanted.nonce, None));
+    assert_eq!((result_of(&statement).blocks_matched, result_of(&statement).blocks_total), (1, 2));
+    assert_eq!(
+        result_of(&statement).blocks_root,
+        blocks_root(&[(model.blocks[0].id.0, model.blocks[0].version)])
+    );
     assert_state(&model, &statement, &salt);
     let mut content = Vec::new();
     content::request(Target::Subject(subject(2)), &request.probe, &mut content);
-    assert_eq!(statement.request_digest, salted(DigestKind::Request, &salt, &content));
+    assert_eq!(result_of(&statement).request_digest, salted(DigestKind::Request, &salt, &content));
     assert_verify_result(&answer, &statement, &salt);
     let mut content = Vec::new();
     let block = &model.blocks[0];
     content::record(block.id, block.version, &sha3_256(&[&block.record]), &mut content);
-    assert_eq!(statement.records_digest, salted(DigestKind::Records, &salt, &content));
+    assert_eq!(result_of(&statement).records_digest, salted(DigestKind::Records, &salt, &content));
 }
 
 fn assert_verify_result(answer: &VerifyAnswer, statement: &Statement, salt: &[u8; 32]) {
     let mut content = Vec::new();
     answer.results.iter().for_each(|result| content::slot_result(result, &mut content));
-    assert_eq!(statement.result_digest, salted(DigestKind::Result, salt, &content));
+    assert_eq!(result_of(statement).result_digest, salted(DigestKind::Result, salt, &content));
 }
 
 #[tokio::test]
@@ -292,21 +295,24 @@ async fn an_attested_identification_says_what_was_done() {
     let parts = identify(&mut fixture.matching, request.clone()).await.unwrap();
     let Some(IdentifyPart::Trailer { attestation, .. }) = parts.last() else { panic!("no trailer") };
     let (statement, salt) = opened(&fixture.server, attestation.as_ref());
-    assert_eq!((statement.operation, statement.ticket_id), (Operation::Identify, Some(ticket.0)));
-    assert_eq!((statement.blocks_matched, statement.blocks_total), (2, 2));
-    assert_eq!(statement.blocks_root, root(&model));
+    assert_eq!(
+        (result_of(&statement).operation, result_of(&statement).ticket_id),
+        (Operation::Identify, Some(ticket.0))
+    );
+    assert_eq!((result_of(&statement).blocks_matched, result_of(&statement).blocks_total), (2, 2));
+    assert_eq!(result_of(&statement).blocks_root, root(&model));
     assert_state(&model, &statement, &salt);
     let mut content = Vec::new();
     content::request(Target::Gallery, &request.probe, &mut content);
-    assert_eq!(statement.request_digest, salted(DigestKind::Request, &salt, &content));
+    assert_eq!(result_of(&statement).request_digest, salted(DigestKind::Request, &salt, &content));
     let (mut result, mut records) = (Vec::new(), Vec::new());
     for reply in replies(&parts) {
         content::block_reply(&reply, &mut result);
         let digest = sha3_256(&[&reply.sealed_record.unwrap()]);
         content::record(reply.block, reply.version, &digest, &mut records);
     }
-    assert_eq!(statement.result_digest, salted(DigestKind::Result, &salt, &result));
-    assert_eq!(statement.records_digest, salted(DigestKind::Records, &salt, &records));
+    assert_eq!(result_of(&statement).result_digest, salted(DigestKind::Result, &salt, &result));
+    assert_eq!(result_of(&statement).records_digest, salted(DigestKind::Records, &salt, &records));
 }
 
 fn root(model: &Model) -> [u8; 32] {
@@ -318,15 +324,22 @@ fn opened(
     attestation: Option<&tyto_api::matching::Attestation>,
 ) -> (Statement, [u8; 32]) {
     let attestation = attestation.expect("an attestation was asked for");
-    (tyto_attest::verify(&attestation.cose_sign1, server.trusted_keys()).unwrap(), attestation.salt)
+    (
+        tyto_attest::verify_attestation(&attestation.cose_sign1, server.trusted_keys()).unwrap(),
+        attestation.salt,
+    )
+}
+
+fn result_of(statement: &Statement) -> &MatchResult {
+    statement.match_result().expect("the statement is about a match")
 }
 
 fn assert_state(model: &Model, statement: &Statement, salt: &[u8; 32]) {
-    assert_eq!(statement.gallery_id, model.parameters.gallery.0);
-    assert_eq!(statement.manifest_version, model.manifest.version);
-    assert_eq!(statement.reply_bits, model.parameters.layout.reply_bits());
+    assert_eq!(result_of(statement).gallery_id, model.parameters.gallery.0);
+    assert_eq!(result_of(statement).manifest_version, model.manifest.version);
+    assert_eq!(result_of(statement).reply_bits, model.parameters.layout.reply_bits());
     let mut content = Vec::new();
     let manifest = sha3_256(&[&model.manifest.sealed]);
     content::gallery_state(model.manifest.version, &manifest, &root(model), &mut content);
-    assert_eq!(statement.gallery_state_digest, salted(DigestKind::GalleryState, salt, &content));
+    assert_eq!(result_of(statement).gallery_state_digest, salted(DigestKind::GalleryState, salt, &content));
 }
