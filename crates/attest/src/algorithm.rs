@@ -47,12 +47,12 @@ impl Algorithm {
     ///
     /// # Errors
     /// [`Error::UnknownAlgorithm`].
-    pub fn from_cose_number(number: i64) -> Result<Self, Error> {
+    pub(crate) fn from_cose_number(part: Part, number: i64) -> Result<Self, Error> {
         if number == COSE_ALGORITHM_ML_DSA_65 {
             return Ok(Self::MlDsa65);
         }
         let set = ParameterSet::ALL.into_iter().find(|set| slh_dsa_number(*set) == number);
-        set.map(Self::SlhDsa).ok_or(Error::UnknownAlgorithm { algorithm: number })
+        set.map(Self::SlhDsa).ok_or(Error::UnknownAlgorithm { part, algorithm: number })
     }
 
     /// Length of a public key.

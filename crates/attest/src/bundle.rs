@@ -157,7 +157,7 @@ impl Bundle {
 impl KeyEntry {
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         r.array().and_then(|n| length(3, n)).map_err(at("key"))?;
-        let algorithm = Algorithm::from_cose_number(r.int().map_err(at("algorithm"))?)?;
+        let algorithm = Algorithm::from_cose_number(PART, r.int().map_err(at("algorithm"))?)?;
         let purpose = r.uint().map_err(at("purpose"))?;
         let purpose = Purpose::from_number(purpose).ok_or(at("purpose")(FieldProblem::UnknownValue))?;
         let bytes = r.bytes().map_err(at("public_key"))?;

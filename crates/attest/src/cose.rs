@@ -24,7 +24,7 @@ pub(crate) struct Signature {
 impl Signature {
     /// Checks that the algorithm of the header is that of the key.
     pub(crate) fn check_algorithm(&self, part: Part, key: &PublicKey) -> Result<(), Error> {
-        let claimed = Algorithm::from_cose_number(self.algorithm)?;
+        let claimed = Algorithm::from_cose_number(part, self.algorithm)?;
         if claimed == key.algorithm() {
             return Ok(());
         }

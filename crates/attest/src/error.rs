@@ -233,8 +233,10 @@ pub enum Error {
         problem: FieldProblem,
     },
     /// Signed with an algorithm that this version does not know (peer).
-    #[error("unknown COSE algorithm {algorithm}")]
+    #[error("{part}: unknown COSE algorithm {algorithm}")]
     UnknownAlgorithm {
+        /// Where.
+        part: Part,
         /// The COSE algorithm number found.
         algorithm: i64,
     },
@@ -448,6 +450,36 @@ impl Error {
             Self::TrustedKeys { .. } => "trusted-keys",
             Self::Signing(_) => "signing",
         }
+    }
+
+    /// The piece of the evidence in which the failed check lies, if it lies in one.
+    pub fn part(&self) -> Option<Part> {
+        Some(match self {
+            Self::TooLarge { part, .. }
+            | Self::Cbor { part, .. }
+            | Self::TrailingBytes { part, .. }
+            | Self::UnknownCriticalHeader { part, .. }
+            | Self::Field { part, .. }
+            | Self::UnknownAlgorithm { part, .. }
+            | Self::AlgorithmMismatch { part, .. }
+            | Self::UnknownKey { part, .. }
+            | Self::KeyEntryMismatch { part, .. }
+            | Self::WrongPurpose { part, .. }
+            | Self::InvalidSignature { part }
+            | Self::NotYetValid { part, .. }
+            | Self::Expired { part, .. }
+            | Self::Revoked { part, .. }
+            | Self::TimeOrder { part, .. }
+            | Self::OtherLog { part, .. }
+            | Self::Proof { part, .. }
+            | Self::UnknownVersion { part, .. } => *part,
+            Self::SizeMismatch { .. } => Part::Receipt,
+            Self::PreviousCheckpoint { .. } | Self::UnknownStatementVersion { .. } => Part::Statement,
+            Self::OtherAttestation => Part::Decision,
+            Self::RootNotNewer { .. } | Self::RootRegression { .. } => Part::TrustRoot,
+            Self::UnknownFileVersion { .. } | Self::DigestMismatch { .. } => Part::File,
+            Self::TrustedKeys { .. } | Self::Signing(_) => return None,
+        })
     }
 }
 

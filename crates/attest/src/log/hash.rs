@@ -1,6 +1,6 @@
 //! Hashing of the log's leaves and nodes, in one place so that it can be done many at a time.
 
-use tyto_pqc::digest::sha3_256;
+use tyto_pqc::digest::{sha3_256, sha3_256_many};
 
 use crate::digest::{LOG_LEAF_PREFIX, LOG_NODE_PREFIX};
 
@@ -17,7 +17,7 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 
 /// The hashes of many entries.
 pub fn leaf_hashes<E: AsRef<[u8]>>(entries: &[E]) -> Vec<Hash> {
-    entries.iter().map(|entry| leaf_hash(entry.as_ref())).collect()
+    sha3_256_many(entries.iter().map(|entry| [&[LOG_LEAF_PREFIX][..], entry.as_ref()]))
 }
 
 /// `SHA3-256(0x01 || left || right)`.
@@ -27,7 +27,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 
 /// The parents of neighbouring pairs. A last one without a neighbour is left out.
 pub(super) fn parents(children: &[Hash]) -> Vec<Hash> {
-    children.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect()
+    sha3_256_many(children.as_chunks().0.iter().map(|[left, right]| [&[LOG_NODE_PREFIX][..], left, right]))
 }
 
 /// `SHA3-256(0x01)`: the root of a log without entries. No other input in the domain of nodes is so short.

@@ -181,10 +181,10 @@ fn write_root_key(w: &mut Writer, key: &slhdsa::VerifyingKey) {
 fn read_root_key(r: &mut Reader<'_>) -> Result<slhdsa::VerifyingKey, Error> {
     r.array().and_then(|n| crate::cose::length(2, n)).map_err(|problem| field("root_key", problem))?;
     let number = r.int().map_err(|problem| field("root_key", problem))?;
-    let algorithm = Algorithm::from_cose_number(number)?;
+    let algorithm = Algorithm::from_cose_number(PART, number)?;
     match record::public_key(algorithm, r).map_err(|problem| field("root_key", problem))? {
         PublicKey::SlhDsa(key) => Ok(key),
-        PublicKey::MlDsa65(_) => Err(Error::UnknownAlgorithm { algorithm: number }),
+        PublicKey::MlDsa65(_) => Err(Error::UnknownAlgorithm { part: PART, algorithm: number }),
     }
 }
 

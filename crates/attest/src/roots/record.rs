@@ -97,7 +97,7 @@ impl KeyRecord {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         let mut r = Fields::open(PART, "key", r)?;
         r.expect("key", ENTRIES)?;
-        let algorithm = Algorithm::from_cose_number(r.next("algorithm", Reader::int)?)?;
+        let algorithm = Algorithm::from_cose_number(PART, r.next("algorithm", Reader::int)?)?;
         let key = r.next("public_key", |r| public_key(algorithm, r))?;
         let purpose = r.next("purpose", |r| {
             let purpose = Purpose::from_number(r.uint()?).ok_or(FieldProblem::UnknownValue)?;

@@ -152,7 +152,11 @@ fn headers() -> Vec<Case> {
             sample::sign_raw(&[raw::map(&good), vec![0]].concat(), &raw::map(&sample::entries())),
             Error::TrailingBytes { part, at_byte: raw::map(&good).len() },
         ),
-        ("algorithm-ml-dsa-44", replaced(0, raw::negative(-48)), Error::UnknownAlgorithm { algorithm: -48 }),
+        (
+            "algorithm-ml-dsa-44",
+            replaced(0, raw::negative(-48)),
+            Error::UnknownAlgorithm { part: Part::Envelope, algorithm: -48 },
+        ),
         (
             "algorithm-as-text",
             replaced(0, raw::text("ML-DSA-65")),

@@ -1,6 +1,7 @@
 //! Attestations from the outside: what is accepted, what is refused and why, and the golden files.
 
 mod broken;
+mod evidence;
 mod golden;
 mod key_list;
 mod log;
@@ -8,3 +9,4 @@ mod properties;
 mod raw;
 mod round_trip;
 mod sample;
+mod world;

@@ -29,7 +29,7 @@ pub(crate) fn untrusted_key() -> SigningKey {
     key_with_seed([0xee; 32])
 }
 
-fn key_with_seed(seed: [u8; 32]) -> SigningKey {
+pub(crate) fn key_with_seed(seed: [u8; 32]) -> SigningKey {
     // PKCS#8 with the seed alternative of RFC 9881 section 6, up to the seed.
     const HEADER: [u8; 22] = [
         0x30, 0x34, 0x02, 0x01, 0x00, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03,

@@ -1,0 +1,765 @@
+//! Evidence with the verdict on it: accepted in every form, and a broken one for each check.
+
+use tyto_attest::log::{consistency_proof, inclusion_proof};
+use tyto_attest::{
+    Bundle, CHECKPOINT_CONTENT_TYPE, Checkpoint, ConsistencyReceipt, Content, Error, KeyRecord,
+    LABEL_TREE_HEAD, LogState, Part, PreviousCheckpoint, Purpose, Revocation, RevocationReason, Signer,
+    Statement, TreeHead, TrustRoot, VDS_RFC9162_SHA3_256, sign, verify, verify_consistency,
+};
+use tyto_pqc::slhdsa::SigningKey;
+
+use crate::world::{
+    self, CHECKPOINT_AT, COSIGNED_AT, DECIDED_AT, INDEX, ISSUED_AT, NOW, SIZE, decision_key, log_id, log_key,
+    new_root_key, root_key, unknown_log_key, witness_key,
+};
+use crate::{raw, sample};
+
+/// What the bytes are, and what they are verified against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A bundle, or a bare attestation, decision or checkpoint.
+    Evidence,
+    /// A consistency receipt, from the checkpoint [`OLD_CHECKPOINT`].
+    Consistency,
+    /// A trust root, from the one that is named in [`Case::roots`] if that is not [`FIRST`].
+    TrustRoot,
+}
+
+/// Who is trusted when a trust root is opened for the first time.
+pub(crate) const FIRST: &str = "";
+
+/// The case whose bytes are the earlier checkpoint of the consistency receipts.
+pub(crate) const OLD_CHECKPOINT: &str = "checkpoint-old";
+
+/// One case: what makes the bytes, and the check that rejects them.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+    pub(crate) roots: &'static str,
+    pub(crate) at: Option<u64>,
+    pub(crate) rejected_by: Option<(Part, &'static str)>,
+    pub(crate) source: Source,
+}
+
+/// Where the bytes of a case come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    Made(fn() -> Vec<u8>),
+    /// They are those of another case.
+    Of(&'static str),
+}
+
+impl Case {
+    const fn new(name: &'static str, make: fn() -> Vec<u8>) -> Self {
+        let source = Source::Made(make);
+        Self { name, form: Form::Evidence, roots: "main", at: Some(NOW), rejected_by: None, source }
+    }
+
+    /// The bytes of another case, under other circumstances.
+    const fn of(name: &'static str, other: &'static str) -> Self {
+        let source = Source::Of(other);
+        Self { name, form: Form::Evidence, roots: "main", at: Some(NOW), rejected_by: None, source }
+    }
+
+    /// The file with the bytes.
+    pub(crate) fn file(&self) -> String {
+        let name = match self.source {
+            Source::Made(_) => self.name,
+            Source::Of(other) => other,
+        };
+        format!("evidence/{name}.cbor")
+    }
+
+    const fn rejected(self, part: Part, check: &'static str) -> Self {
+        Self { rejected_by: Some((part, check)), ..self }
+    }
+
+    const fn roots(self, roots: &'static str) -> Self {
+        Self { roots, ..self }
+    }
+
+    const fn at(self, at: Option<u64>) -> Self {
+        Self { at, ..self }
+    }
+
+    const fn form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    /// The rejection of these bytes, if they are rejected.
+    pub(crate) fn rejection(&self, bytes: &[u8], read: impl Fn(&str) -> Vec<u8>) -> Option<Error> {
+        let roots = |name: &str| TrustRoot::open(&read(&format!("roots/{name}.cbor")), None).unwrap();
+        match self.form {
+            Form::Evidence => verify(bytes, &roots(self.roots), self.at).outcome.err(),
+            Form::Consistency => {
+                let old = Checkpoint::parse(&read(&format!("evidence/{OLD_CHECKPOINT}.cbor"))).unwrap();
+                verify_consistency(bytes, old.head(), &roots(self.roots), self.at).outcome.err()
+            }
+            Form::TrustRoot if self.roots == FIRST => {
+                TrustRoot::open(bytes, Some(&root_key().verifying_key().key_id())).err()
+            }
+            Form::TrustRoot => roots(self.roots).update(bytes).err(),
+        }
+    }
+}
+
+/// A trust root and the variations of it that the cases need.
+pub(crate) const ROOTS: [&str; 18] = [
+    "main",
+    "signer-revoked-after-checkpoint",
+    "signer-revoked-before-checkpoint",
+    "signer-expired",
+    "signer-expired-before-checkpoint",
+    "signer-not-yet-valid",
+    "signer-unknown",
+    "signer-for-decisions",
+    "log-revoked",
+    "log-expired-after-checkpoint",
+    "log-expired-before-checkpoint",
+    "log-not-yet-valid",
+    "log-unknown",
+    "log-with-other-id",
+    "witness-revoked",
+    "decision-revoked",
+    "decision-expired",
+    "rotated",
+];
+
+/// When keys are revoked that are revoked.
+pub(crate) const REVOKED_AT: u64 = ISSUED_AT + 100_000;
+
+fn revoke(revoked_at_unix_ms: u64) -> impl Fn(&mut KeyRecord) {
+    let reason = RevocationReason::KeyCompromise;
+    move |record| record.revocation = Some(Revocation { revoked_at_unix_ms, reason })
+}
+
+fn expire(until: u64) -> impl Fn(&mut KeyRecord) {
+    move |record| record.valid_until_unix_ms = Some(until)
+}
+
+fn begin(from: u64) -> impl Fn(&mut KeyRecord) {
+    move |record| record.valid_from_unix_ms = from
+}
+
+/// The trust root of this name, but for its signature.
+pub(crate) fn trust_root(name: &str) -> TrustRoot {
+    let signer = sample::signing_key();
+    let without = |key: &dyn Signer| {
+        let whole = world::roots();
+        let mut roots = TrustRoot::new(whole.name.clone(), whole.issued_at_unix_ms, whole.root_key().clone());
+        let others = whole.keys().filter(|record| record.key != key.public_key());
+        others.for_each(|record| drop(roots.insert(record.clone())));
+        roots
+    };
+    let change = |f: &dyn Fn(&mut KeyRecord)| world::roots_with(&signer, f);
+    let change_log = |f: &dyn Fn(&mut KeyRecord)| world::roots_with(log_key(), f);
+    match name {
+        "main" => world::roots(),
+        "signer-revoked-after-checkpoint" => change(&revoke(REVOKED_AT)),
+        "signer-revoked-before-checkpoint" => change(&revoke(ISSUED_AT + 500)),
+        "signer-expired" => change(&expire(ISSUED_AT)),
+        "signer-expired-before-checkpoint" => change(&expire(ISSUED_AT + 500)),
+        "signer-not-yet-valid" => change(&begin(ISSUED_AT + 1)),
+        "signer-unknown" => without(&signer),
+        "signer-for-decisions" => change(&|record| record.purpose = Purpose::Decision),
+        "log-revoked" => change_log(&revoke(REVOKED_AT)),
+        "log-expired-after-checkpoint" => change_log(&expire(REVOKED_AT)),
+        "log-expired-before-checkpoint" => change_log(&expire(CHECKPOINT_AT)),
+        "log-not-yet-valid" => change_log(&begin(CHECKPOINT_AT + 1)),
+        "log-unknown" => without(log_key()),
+        "log-with-other-id" => change_log(&|record| record.log_id = Some([0x99; 32])),
+        "witness-revoked" => {
+            let mut roots = world::roots_with(witness_key(), revoke(COSIGNED_AT));
+            let mut record = roots.get(&log_key().verifying_key().key_id()).unwrap().clone();
+            revoke(REVOKED_AT)(&mut record);
+            roots.insert(record);
+            roots
+        }
+        "decision-revoked" => world::roots_with(&decision_key(), revoke(REVOKED_AT)),
+        "decision-expired" => world::roots_with(&decision_key(), expire(REVOKED_AT)),
+        "rotated" => {
+            let mut roots = world::roots().next_version(ISSUED_AT);
+            roots.rotate(world::verifying(new_root_key()));
+            roots
+        }
+        _ => panic!("no trust root {name}"),
+    }
+}
+
+/// The trust root of this name as a file.
+pub(crate) fn signed_trust_root(name: &str) -> Vec<u8> {
+    match name {
+        "rotated" => trust_root(name).sign(new_root_key(), Some(root_key())),
+        _ => trust_root(name).sign(root_key(), None),
+    }
+    .unwrap()
+}
+
+fn default_bundle() -> Vec<u8> {
+    encoded(&world::bundle())
+}
+
+fn encoded(bundle: &Bundle) -> Vec<u8> {
+    bundle.encode().unwrap()
+}
+
+fn decided() -> Vec<u8> {
+    encoded(&world::decided(world::bundle(), |_| {}))
+}
+
+fn receipt_only() -> Vec<u8> {
+    encoded(&world::receipt_only(&world::statement()))
+}
+
+fn cosigned_by(key: &dyn Signer, break_it: bool) -> Vec<u8> {
+    let attestation = world::attestation();
+    let head = world::head(&attestation, SIZE);
+    let mut checkpoint = Checkpoint::sign(head, log_key()).unwrap();
+    let other = Checkpoint::sign(TreeHead { size: SIZE + 1, ..head }, log_key()).unwrap();
+    let cosigned = if break_it { &other } else { &checkpoint };
+    let cosignature = cosigned.cosign(COSIGNED_AT, key).unwrap();
+    checkpoint.add_cosignature(cosignature).unwrap();
+    let path = inclusion_proof(&world::log(&attestation).0, INDEX, SIZE).unwrap();
+    let receipt = tyto_attest::Receipt::new(checkpoint, INDEX, path).encode();
+    let keys = vec![world::signer_entry(), world::log_entry()];
+    let content = Content::Attestation(attestation);
+    encoded(&Bundle { content, receipt: Some(receipt), keys, decision: None })
+}
+
+fn cosigned() -> Vec<u8> {
+    cosigned_by(witness_key(), false)
+}
+
+fn without_receipt() -> Bundle {
+    let content = Content::Attestation(world::attestation());
+    Bundle { content, receipt: None, keys: vec![world::signer_entry()], decision: None }
+}
+
+/// A bundle of a statement that was changed before it was signed.
+fn stated(change: impl FnOnce(&mut Statement)) -> Vec<u8> {
+    let mut statement = world::statement();
+    change(&mut statement);
+    encoded(&world::bundle_of(sign(&statement, &sample::signing_key()).unwrap()))
+}
+
+/// The default bundle with something changed afterwards.
+fn altered(change: impl FnOnce(&mut Bundle)) -> Vec<u8> {
+    let mut bundle = world::bundle();
+    change(&mut bundle);
+    encoded(&bundle)
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    bytes[at] ^= 1;
+}
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The pieces of a receipt, each an encoded item, before it is signed.
+struct RawReceipt {
+    protected: Entries,
+    unprotected: Entries,
+    payload: Vec<u8>,
+    proof: Vec<Vec<u8>>,
+    path: Vec<[u8; 32]>,
+    root: [u8; 32],
+    key: &'static SigningKey,
+}
+
+const ALG: usize = 0;
+const CRIT: usize = 1;
+const KID: usize = 2;
+const TYP: usize = 3;
+const VDS: usize = 4;
+const HEAD: usize = 5;
+
+fn raw_head(head: &TreeHead, version: u64) -> Vec<u8> {
+    raw::array(&[
+        raw::uint(version),
+        raw::bytes(&head.log_id),
+        raw::uint(head.size),
+        raw::bytes(&head.root),
+        raw::uint(head.time_unix_ms),
+    ])
+}
+
+impl RawReceipt {
+    fn of(entry: &[u8]) -> Self {
+        let head = world::head(entry, SIZE);
+        let path = inclusion_proof(&world::log(entry).0, INDEX, SIZE).unwrap();
+        let protected = vec![
+            (raw::uint(1), raw::negative(-70_026)),
+            (raw::uint(2), raw::array(&[raw::negative(LABEL_TREE_HEAD)])),
+            (raw::uint(4), raw::bytes(&log_key().verifying_key().key_id())),
+            (raw::uint(16), raw::text(CHECKPOINT_CONTENT_TYPE)),
+            (raw::uint(395), raw::negative(VDS_RFC9162_SHA3_256)),
+            (raw::negative(LABEL_TREE_HEAD), raw_head(&head, 1)),
+        ];
+        Self {
+            protected,
+            unprotected: Vec::new(),
+            payload: raw::null(),
+            proof: vec![raw::uint(SIZE), raw::uint(INDEX)],
+            path,
+            root: head.root,
+            key: log_key(),
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let path: Vec<_> = self.path.iter().map(|hash| raw::bytes(hash)).collect();
+        self.proof.push(raw::array(&path));
+        let proofs = raw::array(&[raw::bytes(&raw::array(&self.proof))]);
+        self.unprotected.push((raw::uint(396), raw::map(&[(raw::negative(-1), proofs)])));
+        let protected = raw::map(&self.protected);
+        let signature = self.key.sign(&sample::to_sign(&protected, &self.root), &[]).unwrap();
+        sample::envelope(
+            &raw::bytes(&protected),
+            &raw::map(&self.unprotected),
+            &self.payload,
+            &raw::bytes(&signature),
+        )
+    }
+}
+
+/// The default bundle around a receipt that was changed before it was signed.
+fn raw_receipt(change: impl FnOnce(&mut RawReceipt)) -> Vec<u8> {
+    let attestation = world::attestation();
+    let mut receipt = RawReceipt::of(&attestation);
+    change(&mut receipt);
+    let receipt = Some(receipt.finish());
+    let keys = vec![world::signer_entry(), world::log_entry()];
+    encoded(&Bundle { content: Content::Attestation(attestation), receipt, keys, decision: None })
+}
+
+/// The same with another tree head.
+fn raw_headed(change: impl Fn(&mut TreeHead)) -> Vec<u8> {
+    let attestation = world::attestation();
+    let mut head = world::head(&attestation, SIZE);
+    change(&mut head);
+    let mut receipt = RawReceipt::of(&attestation);
+    receipt.protected[HEAD].1 = raw_head(&head, 1);
+    receipt.root = head.root;
+    let keys = vec![world::signer_entry(), world::log_entry()];
+    let content = Content::Attestation(attestation);
+    encoded(&Bundle { content, receipt: Some(receipt.finish()), keys, decision: None })
+}
+
+fn consistency(old_size: u64, change: impl FnOnce(&mut Vec<[u8; 32]>)) -> Vec<u8> {
+    let (tiles, _) = world::log(b"the entry");
+    let checkpoint = Checkpoint::sign(world::head(b"the entry", SIZE), log_key()).unwrap();
+    let mut path = consistency_proof(&tiles, old_size, SIZE).unwrap();
+    change(&mut path);
+    ConsistencyReceipt::new(checkpoint, old_size, path).encode()
+}
+
+/// A later version of the trust root, of which something is changed.
+fn newer_root(change: impl FnOnce(&mut TrustRoot)) -> Vec<u8> {
+    let mut roots = trust_root("signer-revoked-after-checkpoint").next_version(ISSUED_AT);
+    change(&mut roots);
+    roots.sign(root_key(), None).unwrap()
+}
+
+fn spliced(mut bytes: Vec<u8>, needle: &[u8], replacement: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    bytes.splice(at..at + needle.len(), replacement.iter().copied());
+    bytes
+}
+
+pub(crate) fn all() -> Vec<Case> {
+    [accepted(), forms(), keys(), receipts(), heads(), times(), decisions(), consistencies(), trust_roots()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn accepted() -> Vec<Case> {
+    vec![
+        Case::new("default", default_bundle),
+        Case::of("default-without-clock", "default").at(None),
+        Case::new("receipt-only", receipt_only),
+        Case::new("without-receipt", || encoded(&without_receipt())),
+        Case::new("with-decision", decided),
+        Case::new("cosigned", cosigned),
+        Case::new("cosigned-by-unknown", || cosigned_by(&sample::untrusted_key(), false)),
+        Case::new("document", || {
+            let document = sample::other_statements().remove(0).1.claim;
+            encoded(&world::receipt_only(&Statement { claim: document, ..world::statement() }))
+        }),
+        Case::new("attestation", world::attestation),
+        Case::new("decision", || world::decision([0xab; 32]).sign(&decision_key()).unwrap()),
+        Case::new("checkpoint", || {
+            Checkpoint::sign(world::head(b"the entry", SIZE), log_key()).unwrap().encode()
+        }),
+        Case::new(OLD_CHECKPOINT, || {
+            Checkpoint::sign(world::head(b"the entry", 6), log_key()).unwrap().encode()
+        }),
+    ]
+}
+
+fn forms() -> Vec<Case> {
+    let bundle = Part::Bundle;
+    vec![
+        Case::new("trailing-byte", || [default_bundle(), vec![0]].concat())
+            .rejected(bundle, "trailing-bytes"),
+        Case::new("truncated", || default_bundle()[..9_000].to_vec()).rejected(bundle, "cbor"),
+        Case::new("not-shortest", || spliced(default_bundle(), b"\x01\x01", &[0x18, 1, 1]))
+            .rejected(bundle, "cbor"),
+        Case::new("other-magic", || spliced(default_bundle(), b"tyto-bundle", b"tyto-burden"))
+            .rejected(bundle, "field"),
+        Case::new("version-2", || spliced(default_bundle(), b"bundle\x01", b"bundle\x02"))
+            .rejected(bundle, "version"),
+        Case::new("mode-3", || spliced(default_bundle(), b"bundle\x01\x01", b"bundle\x01\x03"))
+            .rejected(bundle, "field"),
+        Case::new("bare-statement", || {
+            let keys = raw::array(&[]);
+            let content = raw::bytes(&world::statement().encode().unwrap());
+            let head = [raw::text("tyto-bundle"), raw::uint(1), raw::uint(2), content];
+            raw::array(&[&head[..], &[raw::null(), keys, raw::null()]].concat())
+        })
+        .rejected(bundle, "field"),
+        Case::new("receipt-trailing-byte", || altered(|b| b.receipt.as_mut().unwrap().push(0)))
+            .rejected(Part::Receipt, "trailing-bytes"),
+        Case::new("header-trailing-byte", || {
+            let header = raw::bytes(&raw::map(&sample::protected_entries()));
+            let longer = raw::bytes(&[raw::map(&sample::protected_entries()), vec![0]].concat());
+            encoded(&world::bundle_of(spliced(world::attestation(), &header, &longer)))
+        })
+        .rejected(Part::ProtectedHeader, "trailing-bytes"),
+        Case::new("statement-version-3", || {
+            let mut entries = sample::entries();
+            entries[0].1 = raw::uint(3);
+            let protected = raw::map(&sample::protected_entries());
+            encoded(&world::bundle_of(sample::sign_raw(&protected, &raw::map(&entries))))
+        })
+        .rejected(Part::Statement, "statement-version"),
+        Case::new("attestation-critical-header", || {
+            let mut header = sample::protected_entries();
+            header.insert(1, (raw::uint(2), raw::array(&[raw::uint(99)])));
+            let payload = world::statement().encode().unwrap();
+            encoded(&world::bundle_of(sample::sign_raw(&raw::map(&header), &payload)))
+        })
+        .rejected(Part::ProtectedHeader, "critical-header"),
+    ]
+}
+
+fn keys() -> Vec<Case> {
+    let (envelope, checkpoint) = (Part::Envelope, Part::Checkpoint);
+    vec![
+        Case::new("one-key-too-few", || {
+            let bundle = world::bundle();
+            let one = raw::array(&[raw_entry(&bundle, 0)]);
+            let two = raw::array(&[raw_entry(&bundle, 0), raw_entry(&bundle, 1)]);
+            spliced(encoded(&bundle), &two, &one)
+        })
+        .rejected(Part::Bundle, "field"),
+        Case::new("key-entry-of-another", || {
+            altered(|b| b.keys[0] = world::entry(&decision_key(), Purpose::Attestation))
+        })
+        .rejected(envelope, "key-entry"),
+        Case::new("key-entry-for-decisions", || altered(|b| b.keys[0].purpose = Purpose::Decision))
+            .rejected(envelope, "key-entry"),
+        Case::new("key-entries-swapped", || altered(|b| b.keys.swap(0, 1))).rejected(envelope, "key-entry"),
+        Case::of("signer-unknown", "default").roots("signer-unknown").rejected(envelope, "key-id"),
+        Case::of("signer-for-decisions", "default")
+            .roots("signer-for-decisions")
+            .rejected(envelope, "purpose"),
+        Case::new("signature-altered", || {
+            altered(|b| {
+                let Content::Attestation(bytes) = &mut b.content else { panic!() };
+                let last = bytes.len() - 1;
+                flip(bytes, last);
+                b.receipt = Some(world::receipt(bytes).encode());
+            })
+        })
+        .rejected(envelope, "signature"),
+        Case::new("attestation-algorithm-of-another-key", || {
+            let mut header = sample::protected_entries();
+            header[0].1 = raw::negative(-70_026);
+            let payload = world::statement().encode().unwrap();
+            encoded(&world::bundle_of(sample::sign_raw(&raw::map(&header), &payload)))
+        })
+        .rejected(envelope, "algorithm-of-key"),
+        Case::of("log-unknown", "default").roots("log-unknown").rejected(checkpoint, "key-id"),
+        Case::new("log-key-of-another", || raw_receipt(|r| r.key = unknown_log_key()))
+            .rejected(checkpoint, "signature"),
+        Case::new("checkpoint-by-witness", || {
+            let attestation = world::attestation();
+            let receipt = world::receipt_with(world::head(&attestation, SIZE), witness_key(), &attestation);
+            let keys = vec![world::signer_entry(), world::entry(witness_key(), Purpose::Log)];
+            let content = Content::Attestation(attestation);
+            encoded(&Bundle { content, receipt: Some(receipt.encode()), keys, decision: None })
+        })
+        .rejected(checkpoint, "purpose"),
+    ]
+}
+
+fn raw_entry(bundle: &Bundle, index: usize) -> Vec<u8> {
+    let entry = &bundle.keys[index];
+    let algorithm = raw::negative(entry.key.algorithm().cose_number());
+    raw::array(&[algorithm, raw::uint(entry.purpose.number()), raw::bytes(entry.key.as_bytes())])
+}
+
+fn receipts() -> Vec<Case> {
+    let (receipt, checkpoint) = (Part::Receipt, Part::Checkpoint);
+    vec![
+        Case::new("receipt-by-hand", || raw_receipt(|_| {})),
+        Case::new("entry-altered", || {
+            let mut bundle = world::receipt_only(&world::statement());
+            let mut other = world::statement();
+            other.issued_at_unix_ms += 1;
+            bundle.content = Content::Statement(other.encode().unwrap());
+            encoded(&bundle)
+        })
+        .rejected(receipt, "root"),
+        Case::new("proof-too-short", || raw_receipt(|r| r.path.truncate(2)))
+            .rejected(receipt, "proof-length"),
+        Case::new("proof-too-long", || raw_receipt(|r| r.path.push([0; 32])))
+            .rejected(receipt, "proof-length"),
+        Case::new("proof-altered", || raw_receipt(|r| flip(&mut r.path[1], 7))).rejected(receipt, "root"),
+        Case::new("proof-of-another-place", || raw_receipt(|r| r.proof[1] = raw::uint(INDEX - 1)))
+            .rejected(receipt, "root"),
+        Case::new("index-outside", || raw_receipt(|r| r.proof[1] = raw::uint(SIZE)))
+            .rejected(receipt, "leaf-index"),
+        Case::new("size-of-proof-differs", || raw_receipt(|r| r.proof[0] = raw::uint(SIZE + 1)))
+            .rejected(receipt, "tree-size"),
+        Case::new("payload-attached", || raw_receipt(|r| r.payload = raw::bytes(&r.root)))
+            .rejected(receipt, "field"),
+        Case::new("two-unprotected", || raw_receipt(|r| r.unprotected.push((raw::uint(4), raw::uint(0)))))
+            .rejected(receipt, "field"),
+        Case::new("checkpoint-algorithm-unknown", || raw_receipt(|r| r.protected[ALG].1 = raw::negative(-7)))
+            .rejected(checkpoint, "algorithm"),
+        Case::new("checkpoint-algorithm-of-another-key", || {
+            raw_receipt(|r| r.protected[ALG].1 = raw::negative(-70_027))
+        })
+        .rejected(checkpoint, "algorithm-of-key"),
+        Case::new("checkpoint-critical-header", || {
+            let labels = raw::array(&[raw::negative(LABEL_TREE_HEAD), raw::negative(-70_199)]);
+            raw_receipt(|r| r.protected[CRIT].1 = labels)
+        })
+        .rejected(checkpoint, "critical-header"),
+        Case::new("checkpoint-without-critical", || raw_receipt(|r| drop(r.protected.remove(CRIT))))
+            .rejected(checkpoint, "field"),
+        Case::new("checkpoint-short-key-id", || raw_receipt(|r| r.protected[KID].1 = raw::bytes(&[1; 31])))
+            .rejected(checkpoint, "field"),
+        Case::new("checkpoint-other-type", || {
+            raw_receipt(|r| r.protected[TYP].1 = raw::text("application/cbor"))
+        })
+        .rejected(checkpoint, "field"),
+        Case::new("checkpoint-other-tree", || raw_receipt(|r| r.protected[VDS].1 = raw::uint(1)))
+            .rejected(checkpoint, "field"),
+        Case::new("checkpoint-version-2", || {
+            raw_receipt(|r| r.protected[HEAD].1 = raw_head(&world::head(&[], SIZE), 2))
+        })
+        .rejected(checkpoint, "version"),
+    ]
+}
+
+fn heads() -> Vec<Case> {
+    let (checkpoint, statement) = (Part::Checkpoint, Part::Statement);
+    vec![
+        Case::new("checkpoint-of-another-log", || raw_headed(|head| head.log_id = [0x99; 32]))
+            .rejected(Part::TrustRoot, "log-id"),
+        Case::of("log-with-other-id", "default")
+            .roots("log-with-other-id")
+            .rejected(Part::TrustRoot, "log-id"),
+        Case::new("statement-of-another-log", || {
+            stated(|s| s.log = Some(LogState { log_id: [0x99; 32], previous_checkpoint: None }))
+        })
+        .rejected(statement, "log-id"),
+        Case::new("previous-checkpoint-too-large", || {
+            stated(|s| {
+                let previous = PreviousCheckpoint { size: INDEX + 1, root: [0; 32] };
+                s.log = Some(LogState { log_id: log_id(), previous_checkpoint: Some(previous) });
+            })
+        })
+        .rejected(statement, "previous-checkpoint"),
+        Case::new("root-of-head-differs", || raw_headed(|head| flip(&mut head.root, 0)))
+            .rejected(Part::Receipt, "root"),
+        Case::new("checkpoint-payload-differs", || {
+            let checkpoint = Checkpoint::sign(world::head(b"the entry", SIZE), log_key()).unwrap();
+            let (root, mut other) = (checkpoint.head().root, checkpoint.head().root);
+            flip(&mut other, 31);
+            // The payload is the later of the two places of the root: the header comes first.
+            let bytes = checkpoint.encode();
+            let header_end = bytes.windows(32).position(|window| window == root).unwrap() + 32;
+            [&bytes[..header_end], &spliced(bytes[header_end..].to_vec(), &root, &other)].concat()
+        })
+        .rejected(checkpoint, "field"),
+        Case::new("cosignature-of-another-checkpoint", || cosigned_by(witness_key(), true))
+            .rejected(Part::Cosignature, "signature"),
+        Case::new("cosigned-by-signer", || cosigned_by(&sample::signing_key(), false))
+            .rejected(Part::Cosignature, "purpose"),
+    ]
+}
+
+/// What revocations and expiries mean: the table of the format description.
+fn times() -> Vec<Case> {
+    let (statement, checkpoint) = (Part::Statement, Part::Checkpoint);
+    vec![
+        Case::of("revoked-after-checkpoint", "default").roots("signer-revoked-after-checkpoint"),
+        Case::of("revoked-after-checkpoint-without-clock", "default")
+            .roots("signer-revoked-after-checkpoint")
+            .at(None),
+        Case::of("revoked-before-checkpoint", "default")
+            .roots("signer-revoked-before-checkpoint")
+            .rejected(statement, "revoked"),
+        Case::of("revoked-without-receipt", "without-receipt")
+            .roots("signer-revoked-after-checkpoint")
+            .rejected(statement, "revoked"),
+        Case::of("revoked-without-receipt-or-clock", "without-receipt")
+            .roots("signer-revoked-after-checkpoint")
+            .at(None)
+            .rejected(statement, "revoked"),
+        Case::of("seen-before-revocation", "without-receipt")
+            .roots("signer-revoked-after-checkpoint")
+            .at(Some(REVOKED_AT - 1)),
+        Case::of("seen-at-revocation", "without-receipt")
+            .roots("signer-revoked-after-checkpoint")
+            .at(Some(REVOKED_AT))
+            .rejected(statement, "revoked"),
+        Case::of("expired", "default").roots("signer-expired").rejected(statement, "expired"),
+        Case::of("expired-before-checkpoint", "default")
+            .roots("signer-expired-before-checkpoint")
+            .rejected(statement, "expired"),
+        Case::of("expired-without-clock", "without-receipt")
+            .roots("signer-expired-before-checkpoint")
+            .at(None),
+        Case::of("expired-when-seen", "without-receipt")
+            .roots("signer-expired-before-checkpoint")
+            .rejected(statement, "expired"),
+        Case::of("not-yet-valid", "default")
+            .roots("signer-not-yet-valid")
+            .rejected(statement, "not-yet-valid"),
+        Case::of("log-revoked", "default").roots("log-revoked").rejected(checkpoint, "revoked"),
+        Case::of("log-revoked-without-clock", "default")
+            .roots("log-revoked")
+            .at(None)
+            .rejected(checkpoint, "revoked"),
+        Case::of("log-revoked-seen-before", "default").roots("log-revoked").at(Some(REVOKED_AT - 1)),
+        Case::of("log-revoked-cosigned-before", "cosigned").roots("log-revoked"),
+        Case::of("log-revoked-witness-revoked", "cosigned")
+            .roots("witness-revoked")
+            .rejected(checkpoint, "revoked"),
+        Case::of("log-expired-after-checkpoint", "default").roots("log-expired-after-checkpoint"),
+        Case::of("log-expired-before-checkpoint", "default")
+            .roots("log-expired-before-checkpoint")
+            .rejected(checkpoint, "expired"),
+        Case::of("log-not-yet-valid", "default")
+            .roots("log-not-yet-valid")
+            .rejected(checkpoint, "not-yet-valid"),
+        Case::of("checkpoint-in-the-future", "default")
+            .at(Some(CHECKPOINT_AT - 300_001))
+            .rejected(checkpoint, "time-order"),
+        Case::of("checkpoint-within-skew", "default").at(Some(CHECKPOINT_AT - 300_000)),
+        Case::new("issued-after-checkpoint", || stated(|s| s.issued_at_unix_ms = CHECKPOINT_AT + 300_001))
+            .rejected(statement, "time-order"),
+        Case::of("attestation-in-the-future", "attestation")
+            .at(Some(ISSUED_AT - 300_001))
+            .rejected(statement, "time-order"),
+    ]
+}
+
+fn decisions() -> Vec<Case> {
+    let part = Part::Decision;
+    vec![
+        Case::new("decision-on-another", || {
+            encoded(&world::decided(world::bundle(), |d| flip(&mut d.attestation_digest, 0)))
+        })
+        .rejected(part, "decision-digest"),
+        Case::new("decision-altered", || {
+            let mut bundle = world::decided(world::bundle(), |_| {});
+            let bytes = bundle.decision.take().unwrap();
+            bundle.decision = Some(spliced(bytes, b"tenant.example", b"tenant.exemple"));
+            encoded(&bundle)
+        })
+        .rejected(part, "signature"),
+        Case::new("decision-before-statement", || {
+            encoded(&world::decided(world::bundle(), |d| d.decided_at_unix_ms = ISSUED_AT - 300_001))
+        })
+        .rejected(Part::Statement, "time-order"),
+        Case::of("decision-in-the-future", "with-decision")
+            .at(Some(DECIDED_AT - 300_001))
+            .rejected(part, "time-order"),
+        Case::of("decision-revoked", "with-decision").roots("decision-revoked").rejected(part, "revoked"),
+        Case::of("decision-expired", "with-decision").roots("decision-expired").rejected(part, "expired"),
+        Case::new("decision-by-server", || {
+            let mut bundle = world::bundle();
+            let decision = world::decision(bundle.content.leaf_hash());
+            bundle.decision = Some(decision.sign(&sample::signing_key()).unwrap());
+            bundle.keys.push(world::entry(&sample::signing_key(), Purpose::Decision));
+            encoded(&bundle)
+        })
+        .rejected(part, "purpose"),
+    ]
+}
+
+fn consistencies() -> Vec<Case> {
+    let part = Part::Receipt;
+    let case = |name, make| Case::new(name, make).form(Form::Consistency);
+    vec![
+        case("consistency", || consistency(6, |_| {})),
+        case("consistency-too-short", || consistency(6, |path| path.truncate(1)))
+            .rejected(part, "proof-length"),
+        case("consistency-wrong-old-root", || consistency(6, |path| flip(&mut path[0], 0)))
+            .rejected(part, "old-root"),
+        case("consistency-wrong-root", || consistency(6, |path| flip(path.last_mut().unwrap(), 0)))
+            .rejected(part, "root"),
+        case("consistency-from-another-size", || consistency(5, |_| {})).rejected(part, "tree-size"),
+        case("consistency-log-unknown", || consistency(6, |_| {}))
+            .roots("log-unknown")
+            .rejected(Part::Checkpoint, "key-id"),
+    ]
+}
+
+fn trust_roots() -> Vec<Case> {
+    let part = Part::TrustRoot;
+    let case = |name, make| Case::new(name, make).form(Form::TrustRoot).at(None);
+    let first = move |name, make| case(name, make).roots(FIRST);
+    let update = move |name, make| case(name, make).roots("signer-revoked-after-checkpoint");
+    vec![
+        first("root-first", || signed_trust_root("main")),
+        first("root-rotated", || signed_trust_root("rotated")),
+        first("root-of-another", || {
+            let other = unknown_log_key();
+            TrustRoot::new("other".into(), ISSUED_AT, world::verifying(other)).sign(other, None).unwrap()
+        })
+        .rejected(part, "key-id"),
+        first("root-altered", || spliced(signed_trust_root("main"), b"tyto.example", b"tyto.exemple"))
+            .rejected(part, "signature"),
+        first("root-rotated-without-old-signature", || {
+            // Array, header of 42 bytes, empty map, signature of SLH-DSA-SHAKE-128s.
+            const SIGNATURE: usize = 1 + (2 + 42) + 1 + (3 + 7856);
+            let whole = signed_trust_root("rotated");
+            let count = whole.len() - 2 * SIGNATURE - 1;
+            [&whole[..count], &[0x81], &whole[count + 1..count + 1 + SIGNATURE]].concat()
+        })
+        .rejected(part, "field"),
+        first("root-format-2", || {
+            let payload_begins = [0xa7, 0x01, 0x01, 0x02];
+            spliced(signed_trust_root("main"), &payload_begins, &[0xa7, 0x01, 0x02, 0x02])
+        })
+        .rejected(part, "version"),
+        update("root-newer", || newer_root(|_| {})),
+        update("root-rotated-later", || {
+            let mut roots = trust_root("signer-revoked-after-checkpoint").next_version(ISSUED_AT);
+            roots.rotate(world::verifying(new_root_key()));
+            roots.sign(new_root_key(), Some(root_key())).unwrap()
+        }),
+        update("root-same-version", || newer_root(|roots| roots.version = 1)).rejected(part, "root-version"),
+        update("root-revocation-withdrawn", || {
+            newer_root(|roots| {
+                let mut record = roots.get(&sample::signing_key().verifying_key().key_id()).unwrap().clone();
+                record.revocation = None;
+                roots.insert(record);
+            })
+        })
+        .rejected(part, "root-regression"),
+        update("root-key-lost", || {
+            let mut roots = trust_root("log-unknown");
+            roots.version = 2;
+            roots.sign(root_key(), None).unwrap()
+        })
+        .rejected(part, "root-regression"),
+    ]
+}
