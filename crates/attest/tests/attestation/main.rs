@@ -2,6 +2,7 @@
 
 mod broken;
 mod evidence;
+mod flips;
 mod golden;
 mod key_list;
 mod log;
