@@ -1,13 +1,18 @@
-//! Attestation statements, their COSE signatures and their offline verification.
+//! Attestation statements, the log they go into, and their offline verification. No I/O: clock, randomness and trust
+//! are arguments.
 //!
-//! A [`Statement`] says what a server claims to have done: for whom, on which gallery, with which request
-//! and which result. [`sign`] makes an attestation of it: a `COSE_Sign1` structure (RFC 9052) with ML-DSA-65
-//! (RFC 9964). [`verify`] needs the bytes and a set of [`TrustedKeys`] and nothing else: no clock, no
-//! network, no file system. An [`AttestationFile`] keeps an attestation together with its salt and, if
-//! wanted, the request and the result, so that [`verify_file`] can check years later that they are the ones
-//! that were attested.
+//! A [`Statement`] says what a server claims to have done. [`sign`] makes an attestation of it: `COSE_Sign1` (RFC 9052)
+//! with ML-DSA-65 (RFC 9964). A [`log::Sequencer`] appends attestations, or bare statements, to a Merkle log and gives
+//! out tiles to store; [`Checkpoint::sign`] signs the log's tree head with SLH-DSA (FIPS 205), and a [`Receipt`] (RFC
+//! 9942) is that checkpoint with an [inclusion proof](log::inclusion_proof). A [`Bundle`] holds an attestation, its
+//! receipt and the keys of their signers.
 //!
-//! The byte-exact format is in `docs/formats/attestation.md`, golden files are in `vectors/attestation`.
+//! [`verify`] judges a bundle, or any signed part of one, by a [`TrustRoot`]: it needs the bytes, the trust root, and a
+//! time or none. [`verify_attestation`] and [`verify_file`] judge an answer that has just come from a server whose keys
+//! are pinned ([`TrustedKeys`]).
+//!
+//! The byte-exact format, the order of checks and what a revocation means are in `docs/formats/attestation.md`; golden
+//! files are in `vectors/attestation`.
 //!
 //! # Security
 //! An attestation proves what the signer claimed, not that the claim is true. Whether it answers *this*
