@@ -1,5 +1,7 @@
 //! The error type of this crate.
 
+use pkcs8::ObjectIdentifier;
+
 /// Why an operation of this crate failed. No variant carries key material or plaintext.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +34,48 @@ pub enum Error {
         /// Length found.
         actual_bytes: usize,
     },
+    /// A key names another algorithm than the one asked for (caller or peer).
+    #[error("not an {algorithm} key: it names algorithm {found}")]
+    WrongKeyAlgorithm {
+        /// The algorithm asked for.
+        algorithm: &'static str,
+        /// The object identifier found.
+        found: ObjectIdentifier,
+    },
+    /// A key has parameters beside its algorithm, where the standard has none (caller or peer).
+    #[error("the algorithm identifier of an {algorithm} key has parameters, which must be absent")]
+    KeyParametersPresent {
+        /// The algorithm of the key.
+        algorithm: &'static str,
+    },
+    /// More bytes follow the encoding of a key (caller or peer).
+    #[error("{trailing_bytes} bytes follow the {what} of an {algorithm} key")]
+    TrailingKeyBytes {
+        /// The algorithm of the key.
+        algorithm: &'static str,
+        /// The structure that they follow.
+        what: &'static str,
+        /// How many there are.
+        trailing_bytes: usize,
+    },
+    /// A private key is in a form of its standard that this crate does not read (caller).
+    #[error("{algorithm} private keys are read in the form {expected} only")]
+    UnsupportedKeyForm {
+        /// The algorithm of the key.
+        algorithm: &'static str,
+        /// The form that is read, by its name in the standard.
+        expected: &'static str,
+    },
+    /// A ciphertext has not the length of its parameter set (peer).
+    #[error("an {algorithm} ciphertext is {expected_bytes} bytes long, not {actual_bytes}")]
+    MalformedCiphertext {
+        /// The parameter set.
+        algorithm: &'static str,
+        /// Length of its ciphertexts.
+        expected_bytes: usize,
+        /// Length found.
+        actual_bytes: usize,
+    },
     /// A context string is too long (caller).
     #[error("the context string is {actual_bytes} bytes long, the most is {max_bytes}")]
     ContextTooLong {
@@ -57,5 +101,12 @@ pub enum Error {
     Backend {
         /// What was asked of the library.
         operation: &'static str,
+    },
+    /// A known answer did not come out at the start: nothing that this process computes can be trusted (bug or
+    /// environment: defective hardware, a damaged binary).
+    #[error("the self-test of {primitive} failed")]
+    SelfTest {
+        /// What gave a wrong answer.
+        primitive: &'static str,
     },
 }

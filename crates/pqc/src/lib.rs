@@ -1,8 +1,9 @@
-//! ML-DSA, SLH-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
+//! ML-KEM, ML-DSA, SLH-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
 //!
 //! This is the only crate of the workspace that calls a cryptographic library directly for these
 //! primitives; the others see the types below. It does no I/O except asking the operating system for
-//! random bytes.
+//! random bytes. Keys are read and written as `SubjectPublicKeyInfo` and PKCS#8 with the identifiers of RFC 9881 (ML-DSA),
+//! RFC 9909 (SLH-DSA) and RFC 9935 (ML-KEM).
 //!
 //! | module | primitive | standard |
 //! |---|---|---|
@@ -11,18 +12,22 @@
 //! | [`kmac`] | KMAC256 | NIST SP 800-185 section 4 |
 //! | [`aead`] | AES-256-GCM-SIV | RFC 8452 |
 //! | [`stream`] | AES-256 in counter mode | FIPS 197, NIST SP 800-38A section 6.5 |
-//! | [`mldsa`] | ML-DSA-65 | FIPS 204 |
+//! | [`mlkem`] | ML-KEM-768, -1024 | FIPS 203 |
+//! | [`mldsa`] | ML-DSA | FIPS 204 |
 //! | [`slhdsa`] | SLH-DSA | FIPS 205 |
 
 pub mod aead;
 pub mod digest;
 mod error;
+mod key_info;
 pub mod kmac;
 pub mod mldsa;
+pub mod mlkem;
 pub mod random;
 mod secret;
 pub mod slhdsa;
 pub mod stream;
 
 pub use error::Error;
+pub use pkcs8::ObjectIdentifier;
 pub use secret::Secret32;

@@ -1,23 +1,113 @@
-//! ML-DSA-65 signatures (FIPS 204), hedged, with an empty context string (algorithms 2 and 3).
+//! ML-DSA signatures (FIPS 204), hedged, with an empty context string (algorithms 2 and 3).
+//!
+//! The service signs with ML-DSA-65: what names no [`ParameterSet`] is of that one.
 
 use core::fmt;
 
-use aws_lc_rs::signature::{KeyPair as _, ML_DSA_65, ML_DSA_65_SIGNING, ParsedPublicKey, PqdsaKeyPair};
+use aws_lc_rs::signature::{
+    KeyPair as _, ML_DSA_44, ML_DSA_44_SIGNING, ML_DSA_65, ML_DSA_65_SIGNING, ML_DSA_87, ML_DSA_87_SIGNING,
+    ParsedPublicKey, PqdsaKeyPair, PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm,
+};
 use zeroize::Zeroizing;
 
+use crate::key_info::Algorithm;
 use crate::{Error, digest};
 
-/// Length of a public key (FIPS 204 table 2).
-pub const VERIFYING_KEY_BYTES: usize = 1952;
+/// Length of an ML-DSA-65 public key (FIPS 204 table 2).
+pub const VERIFYING_KEY_BYTES: usize = ParameterSet::MlDsa65.public_key_bytes();
 
-/// Length of a signature (FIPS 204 table 2).
-pub const SIGNATURE_BYTES: usize = 3309;
+/// Length of an ML-DSA-65 signature (FIPS 204 table 2).
+pub const SIGNATURE_BYTES: usize = ParameterSet::MlDsa65.signature_bytes();
 
 /// Length of a key id.
 pub const KEY_ID_BYTES: usize = 32;
 
-const ALGORITHM: &str = "ML-DSA-65";
-const KEY_ID_DOMAIN: &[u8] = b"tyto/v1/ml-dsa-65-key";
+/// Length of the seed of a private key (FIPS 204 algorithm 6).
+const SEED_BYTES: usize = 32;
+
+/// A parameter set of ML-DSA (FIPS 204 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(
+    missing_docs,
+    reason = "the variants are the standard's names; `ParameterSet::name` spells them out"
+)]
+pub enum ParameterSet {
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
+}
+
+impl ParameterSet {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::MlDsa44, Self::MlDsa65, Self::MlDsa87];
+
+    /// The standard's name, such as `ML-DSA-65`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
+        }
+    }
+
+    /// The set of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.name() == name)
+    }
+
+    /// Length of a public key (FIPS 204 table 2).
+    pub const fn public_key_bytes(self) -> usize {
+        match self {
+            Self::MlDsa44 => 1312,
+            Self::MlDsa65 => 1952,
+            Self::MlDsa87 => 2592,
+        }
+    }
+
+    /// Length of a signature (FIPS 204 table 2).
+    pub const fn signature_bytes(self) -> usize {
+        match self {
+            Self::MlDsa44 => 2420,
+            Self::MlDsa65 => 3309,
+            Self::MlDsa87 => 4627,
+        }
+    }
+
+    /// The object identifier of keys and signatures, in dotted form (RFC 9881 section 2).
+    pub const fn oid(self) -> &'static str {
+        match self {
+            Self::MlDsa44 => "2.16.840.1.101.3.4.3.17",
+            Self::MlDsa65 => "2.16.840.1.101.3.4.3.18",
+            Self::MlDsa87 => "2.16.840.1.101.3.4.3.19",
+        }
+    }
+
+    const fn key_info(self) -> Algorithm {
+        Algorithm::new(self.name(), self.oid())
+    }
+
+    fn signing(self) -> &'static PqdsaSigningAlgorithm {
+        match self {
+            Self::MlDsa44 => &ML_DSA_44_SIGNING,
+            Self::MlDsa65 => &ML_DSA_65_SIGNING,
+            Self::MlDsa87 => &ML_DSA_87_SIGNING,
+        }
+    }
+
+    fn verification(self) -> &'static PqdsaVerificationAlgorithm {
+        match self {
+            Self::MlDsa44 => &ML_DSA_44,
+            Self::MlDsa65 => &ML_DSA_65,
+            Self::MlDsa87 => &ML_DSA_87,
+        }
+    }
+}
+
+impl fmt::Display for ParameterSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// A private key. The library wipes it when the value is dropped.
 pub struct SigningKey {
@@ -26,31 +116,50 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A fresh key.
+    /// A fresh ML-DSA-65 key.
     ///
     /// # Errors
     /// [`Error::Backend`] if the library has no memory or no entropy.
     pub fn generate() -> Result<Self, Error> {
-        let key_pair = PqdsaKeyPair::generate(&ML_DSA_65_SIGNING)
-            .map_err(|_| Error::Backend { operation: "ML-DSA-65 key generation" })?;
-        Self::with_verifying_key(key_pair)
+        Self::generate_for(ParameterSet::MlDsa65)
     }
 
-    /// Reads what [`SigningKey::to_pkcs8`] wrote.
+    /// A fresh key of `set` (FIPS 204 algorithm 1).
     ///
     /// # Errors
-    /// [`Error::MalformedKey`] for anything else, also for the expanded form that RFC 9881 allows: the
-    /// seed cannot be found from it, so that the key could be neither checked nor written again.
+    /// [`Error::Backend`] if the library has no memory or no entropy.
+    pub fn generate_for(set: ParameterSet) -> Result<Self, Error> {
+        let key_pair = PqdsaKeyPair::generate(set.signing())
+            .map_err(|_| Error::Backend { operation: "ML-DSA key generation" })?;
+        Self::with_verifying_key(set, key_pair)
+    }
+
+    /// Reads what [`SigningKey::to_pkcs8`] wrote of an ML-DSA-65 key.
+    ///
+    /// # Errors
+    /// As for [`SigningKey::from_pkcs8_for`].
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
-        let malformed =
-            || Error::MalformedKey { algorithm: ALGORITHM, what: "PKCS#8 seed", actual_bytes: der.len() };
-        let key_pair = PqdsaKeyPair::from_pkcs8(&ML_DSA_65_SIGNING, der).map_err(|_| malformed())?;
-        let key = Self::with_verifying_key(key_pair)?;
-        let written = key.to_pkcs8().map_err(|_| malformed())?;
-        if *written != der {
-            return Err(malformed());
-        }
-        Ok(key)
+        Self::from_pkcs8_for(ParameterSet::MlDsa65, der)
+    }
+
+    /// Reads what [`SigningKey::to_pkcs8`] wrote of a key of `set`.
+    ///
+    /// # Errors
+    /// [`Error::WrongKeyAlgorithm`], [`Error::KeyParametersPresent`], [`Error::TrailingKeyBytes`] and
+    /// [`Error::MalformedKey`] for what their names say; [`Error::UnsupportedKeyForm`] for the two forms of RFC 9881
+    /// section 6 that have the expanded key, from which the seed cannot be found.
+    pub fn from_pkcs8_for(set: ParameterSet, der: &[u8]) -> Result<Self, Error> {
+        let malformed = |what| Error::MalformedKey { algorithm: set.name(), what, actual_bytes: der.len() };
+        let seed = match set.key_info().read_private(der)? {
+            // seed [0] OCTET STRING (SIZE (32))
+            [0x80, 0x20, seed @ ..] if seed.len() == SEED_BYTES => seed,
+            [0x04 | 0x30, ..] => {
+                return Err(Error::UnsupportedKeyForm { algorithm: set.name(), expected: "seed" });
+            }
+            _ => return Err(malformed("PKCS#8 seed")),
+        };
+        let key_pair = PqdsaKeyPair::from_seed(set.signing(), seed).map_err(|_| malformed("PKCS#8 seed"))?;
+        Self::with_verifying_key(set, key_pair)
     }
 
     /// The key as PKCS#8 DER in the seed form of RFC 9881 section 6. Wiped on drop.
@@ -59,8 +168,13 @@ impl SigningKey {
     /// [`Error::Backend`] if the library has no memory.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let document =
-            self.key_pair.to_pkcs8v1().map_err(|_| Error::Backend { operation: "ML-DSA-65 key encoding" })?;
+            self.key_pair.to_pkcs8v1().map_err(|_| Error::Backend { operation: "ML-DSA key encoding" })?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
+    }
+
+    /// The parameter set.
+    pub fn parameter_set(&self) -> ParameterSet {
+        self.verifying_key.set
     }
 
     /// The public key.
@@ -68,53 +182,87 @@ impl SigningKey {
         &self.verifying_key
     }
 
-    /// Signs `message`: [`SIGNATURE_BYTES`] bytes, different at each call (hedged signing).
+    /// Signs `message`: [`ParameterSet::signature_bytes`] bytes, different at each call (hedged signing).
     ///
     /// # Errors
     /// [`Error::Backend`] if the library has no memory or no entropy.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut signature = vec![0; SIGNATURE_BYTES];
+        let mut signature = vec![0; self.parameter_set().signature_bytes()];
         let written = self.key_pair.sign(message, &mut signature).ok();
-        if written != Some(SIGNATURE_BYTES) {
-            return Err(Error::Backend { operation: "ML-DSA-65 signing" });
+        if written != Some(signature.len()) {
+            return Err(Error::Backend { operation: "ML-DSA signing" });
         }
         Ok(signature)
     }
 
-    fn with_verifying_key(key_pair: PqdsaKeyPair) -> Result<Self, Error> {
-        let verifying_key = VerifyingKey::from_bytes(key_pair.public_key().as_ref())?;
+    fn with_verifying_key(set: ParameterSet, key_pair: PqdsaKeyPair) -> Result<Self, Error> {
+        let verifying_key = VerifyingKey::from_bytes_for(set, key_pair.public_key().as_ref())?;
         Ok(Self { key_pair, verifying_key })
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey(ML-DSA-65 [redacted], {:?})", self.verifying_key)
+        write!(f, "SigningKey({} [redacted], {:?})", self.parameter_set(), self.verifying_key)
     }
 }
 
 /// A public key, parsed once.
 #[derive(Clone)]
 pub struct VerifyingKey {
+    set: ParameterSet,
     parsed: ParsedPublicKey,
-    bytes: Box<[u8; VERIFYING_KEY_BYTES]>,
+    bytes: Box<[u8]>,
 }
 
 impl VerifyingKey {
-    /// Reads the encoding of FIPS 204 algorithm 22. Every string of [`VERIFYING_KEY_BYTES`] bytes is one.
+    /// Reads the encoding of an ML-DSA-65 key. Every string of [`VERIFYING_KEY_BYTES`] bytes is one.
     ///
     /// # Errors
     /// [`Error::MalformedKey`] for any other length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::from_bytes_for(ParameterSet::MlDsa65, bytes)
+    }
+
+    /// Reads the encoding of FIPS 204 algorithm 22. Every string of the set's length is one.
+    ///
+    /// # Errors
+    /// [`Error::MalformedKey`] for any other length.
+    pub fn from_bytes_for(set: ParameterSet, bytes: &[u8]) -> Result<Self, Error> {
         let malformed =
-            || Error::MalformedKey { algorithm: ALGORITHM, what: "public key", actual_bytes: bytes.len() };
-        let fixed: [u8; VERIFYING_KEY_BYTES] = bytes.try_into().map_err(|_| malformed())?;
-        let parsed = ParsedPublicKey::new(&ML_DSA_65, bytes).map_err(|_| malformed())?;
-        Ok(Self { parsed, bytes: Box::new(fixed) })
+            || Error::MalformedKey { algorithm: set.name(), what: "public key", actual_bytes: bytes.len() };
+        // The library would take the encodings of other sets, and DER.
+        if bytes.len() != set.public_key_bytes() {
+            return Err(malformed());
+        }
+        let parsed = ParsedPublicKey::new(set.verification(), bytes).map_err(|_| malformed())?;
+        Ok(Self { set, parsed, bytes: bytes.into() })
+    }
+
+    /// Reads the `SubjectPublicKeyInfo` of a key of `set` (RFC 9881 section 4).
+    ///
+    /// # Errors
+    /// [`Error::WrongKeyAlgorithm`], [`Error::KeyParametersPresent`], [`Error::TrailingKeyBytes`],
+    /// [`Error::MalformedKey`].
+    pub fn from_spki_for(set: ParameterSet, der: &[u8]) -> Result<Self, Error> {
+        Self::from_bytes_for(set, set.key_info().read_public(der)?)
+    }
+
+    /// The key as `SubjectPublicKeyInfo`.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the encoding fails, which it does for no key.
+    pub fn to_spki(&self) -> Result<Vec<u8>, Error> {
+        self.set.key_info().write_public(&self.bytes)
+    }
+
+    /// The parameter set.
+    pub fn parameter_set(&self) -> ParameterSet {
+        self.set
     }
 
     /// The encoded key.
-    pub fn as_bytes(&self) -> &[u8; VERIFYING_KEY_BYTES] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -123,22 +271,23 @@ impl VerifyingKey {
     /// # Errors
     /// [`Error::InvalidSignature`] if it does not verify, whatever the cause.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
-        let invalid = Error::InvalidSignature { algorithm: ALGORITHM };
-        if signature.len() != SIGNATURE_BYTES {
+        let invalid = Error::InvalidSignature { algorithm: self.set.name() };
+        if signature.len() != self.set.signature_bytes() {
             return Err(invalid);
         }
         self.parsed.verify_sig(message, signature).map_err(|_| invalid)
     }
 
-    /// `SHA3-256("tyto/v1/ml-dsa-65-key" || key)`: names the key wherever a signature refers to it.
+    /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever a signature refers to it.
     pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
-        digest::sha3_256(&[KEY_ID_DOMAIN, &self.bytes[..]])
+        let name = self.set.name().to_ascii_lowercase();
+        digest::sha3_256(&[b"tyto/v1/", name.as_bytes(), b"-key", &self.bytes])
     }
 }
 
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        (self.set, &self.bytes) == (other.set, &other.bytes)
     }
 }
 
@@ -146,7 +295,7 @@ impl Eq for VerifyingKey {}
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("VerifyingKey(ML-DSA-65 ")?;
+        write!(f, "VerifyingKey({} ", self.set)?;
         self.key_id()[..8].iter().try_for_each(|b| write!(f, "{b:02x}"))?;
         f.write_str(")")
     }

@@ -8,6 +8,7 @@ mod address;
 #[cfg(test)]
 mod battery;
 mod digits;
+mod encoding;
 mod fors;
 mod hash;
 mod hypertree;
