@@ -3,7 +3,9 @@
 mod acvp;
 mod aead;
 mod bytes;
+mod keys;
 mod mldsa;
+mod mlkem;
 mod slhdsa;
 mod sponge;
 mod stream;

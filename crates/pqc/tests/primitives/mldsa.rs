@@ -3,7 +3,7 @@
 use crate::bytes::{bit_flips, hex};
 use tyto_pqc::Error;
 use tyto_pqc::digest::sha3_256;
-use tyto_pqc::mldsa::{SIGNATURE_BYTES, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};
+use tyto_pqc::mldsa::{ParameterSet, SIGNATURE_BYTES, SigningKey, VERIFYING_KEY_BYTES, VerifyingKey};
 
 const INVALID: Result<(), Error> = Err(Error::InvalidSignature { algorithm: "ML-DSA-65" });
 
@@ -19,6 +19,36 @@ fn signatures_verify_and_are_hedged() {
     }
     let empty = key.sign(b"").unwrap();
     assert_eq!(key.verifying_key().verify(b"", &empty), Ok(()));
+}
+
+#[test]
+fn every_set_signs_for_itself_alone() {
+    let keys = ParameterSet::ALL.map(|set| SigningKey::generate_for(set).unwrap());
+    for (key, set) in keys.iter().zip(ParameterSet::ALL) {
+        assert_eq!((key.parameter_set(), key.verifying_key().parameter_set()), (set, set));
+        let public = key.verifying_key().as_bytes();
+        let signature = key.sign(b"message").unwrap();
+        assert_eq!((public.len(), signature.len()), (set.public_key_bytes(), set.signature_bytes()));
+        for other in ParameterSet::ALL {
+            let read = VerifyingKey::from_bytes_for(other, public);
+            if other == set {
+                assert_eq!(read.unwrap().verify(b"message", &signature), Ok(()));
+            } else {
+                let actual_bytes = public.len();
+                let error = Error::MalformedKey { algorithm: other.name(), what: "public key", actual_bytes };
+                assert_eq!(read, Err(error));
+            }
+        }
+        for (other, its_set) in keys.iter().zip(ParameterSet::ALL).filter(|(_, its_set)| *its_set != set) {
+            let error = Error::InvalidSignature { algorithm: its_set.name() };
+            assert_eq!(other.verifying_key().verify(b"message", &signature), Err(error));
+        }
+        for flipped in bit_flips(&signature).step_by(97) {
+            assert!(key.verifying_key().verify(b"message", &flipped).is_err(), "{set}");
+        }
+        assert_eq!(ParameterSet::from_name(set.name()), Some(set));
+    }
+    assert_eq!(SigningKey::generate().unwrap().parameter_set(), ParameterSet::MlDsa65);
 }
 
 #[test]
