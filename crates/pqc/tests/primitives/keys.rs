@@ -13,12 +13,14 @@ use crate::bytes::hex;
 const ML_KEM: &str = "06096086480165030404";
 const SIGNATURES: &str = "06096086480165030403";
 
+type Read = dyn Fn(&[u8]) -> Result<Vec<u8>, Error>;
+
 /// One algorithm's ways to read keys, as functions of the DER that return the public key.
 struct Reader {
     name: &'static str,
     identifier: Vec<u8>,
-    public: Box<dyn Fn(&[u8]) -> Result<Vec<u8>, Error>>,
-    private: Box<dyn Fn(&[u8]) -> Result<Vec<u8>, Error>>,
+    public: Box<Read>,
+    private: Box<Read>,
     public_der: Vec<u8>,
     private_der: Vec<u8>,
     /// What `privateKey` holds before the key itself.
@@ -112,7 +114,8 @@ impl Reader {
     /// The content of `privateKey`.
     fn private_octets(&self) -> &[u8] {
         let header = pkcs8(&self.identifier, &[]).len();
-        let at = (header..).find(|&at| pkcs8(&self.identifier, &self.private_der[at..]) == self.private_der);
+        let at = (header..self.private_der.len())
+            .find(|&at| pkcs8(&self.identifier, &self.private_der[at..]) == self.private_der);
         &self.private_der[at.unwrap()..]
     }
 }
