@@ -21,7 +21,7 @@ pub use frontier::Frontier;
 pub use hash::{HASH_BYTES, Hash, empty_root, leaf_hash, leaf_hashes, node_hash};
 pub use inclusion::{inclusion_proof, inclusion_proof_length, root_from_inclusion, verify_inclusion};
 pub use sequencer::{Appended, Sequencer};
-pub use source::{NodeSource, TileSet, range_root};
+pub use source::{NodeSource, TileSet, range_root, tiles_for_consistency, tiles_for_inclusion};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileId, edge_tiles};
 
 /// Most entries of a log: so many that every index and every size fits a signed 64-bit integer.

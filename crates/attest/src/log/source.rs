@@ -1,10 +1,11 @@
 //! Where proofs take the nodes of a tree from.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hash::{Hash, empty_root, node_hash, parents};
 use super::tile::{TILE_HEIGHT, Tile, TileId};
-use super::{LogError, check_size};
+use super::{LogError, check_size, consistency_proof, inclusion_proof};
 
 /// Gives the nodes of perfect subtrees: the node of height `h` and index `i` covers the leaves `i 2^h` to
 /// `(i + 1) 2^h - 1`.
@@ -84,5 +85,54 @@ impl NodeSource for TileSet {
             nodes = parents(&nodes);
         }
         Ok(nodes[0])
+    }
+}
+
+/// The tiles that an inclusion proof in the tree of `size` leaves is made from, as they are stored for a tree of
+/// `stored_size` leaves: what to fetch before [`inclusion_proof`] is called.
+///
+/// # Errors
+/// As [`inclusion_proof`]; [`LogError::SizesReversed`] if `stored_size` is below `size`.
+pub fn tiles_for_inclusion(index: u64, size: u64, stored_size: u64) -> Result<Vec<TileId>, LogError> {
+    needed(size, stored_size, |source| inclusion_proof(source, index, size))
+}
+
+/// The tiles that a consistency proof is made from, as [`tiles_for_inclusion`].
+///
+/// # Errors
+/// As [`consistency_proof`]; [`LogError::SizesReversed`] if `stored_size` is below `new_size`.
+pub fn tiles_for_consistency(
+    old_size: u64,
+    new_size: u64,
+    stored_size: u64,
+) -> Result<Vec<TileId>, LogError> {
+    needed(new_size, stored_size, |source| consistency_proof(source, old_size, new_size))
+}
+
+/// The tiles that something asks for when it makes a proof.
+fn needed(
+    size: u64,
+    stored_size: u64,
+    prove: impl FnOnce(&Asked) -> Result<Vec<Hash>, LogError>,
+) -> Result<Vec<TileId>, LogError> {
+    if stored_size < size {
+        return Err(LogError::SizesReversed { old_size: size, new_size: stored_size });
+    }
+    let asked = Asked { stored_size, tiles: RefCell::default() };
+    prove(&asked)?;
+    Ok(asked.tiles.into_inner().into_iter().collect())
+}
+
+/// A source that has no nodes and remembers in which tiles they would be.
+struct Asked {
+    stored_size: u64,
+    tiles: RefCell<BTreeSet<TileId>>,
+}
+
+impl NodeSource for Asked {
+    fn node(&self, height: u32, index: u64) -> Result<Hash, LogError> {
+        let (id, _, _) = TileId::of_node(height, index);
+        self.tiles.borrow_mut().extend(TileId::in_tree(id.level, id.index, self.stored_size));
+        Ok(Hash::default())
     }
 }

@@ -3,7 +3,8 @@
 use tyto_attest::log::{
     Frontier, Hash, LogError, MAX_LOG_SIZE, NodeSource, Sequencer, Tile, TileId, TileSet, consistency_proof,
     consistency_proof_length, edge_tiles, empty_root, inclusion_proof, inclusion_proof_length, leaf_hash,
-    node_hash, root_from_consistency, verify_consistency, verify_inclusion,
+    node_hash, root_from_consistency, tiles_for_consistency, tiles_for_inclusion, verify_consistency,
+    verify_inclusion,
 };
 use tyto_pqc::digest::sha3_256;
 
@@ -122,6 +123,24 @@ fn batches_restarts_and_tiles_make_one_log() {
         let proof = inclusion_proof(&tiles, index, size).unwrap();
         verify_inclusion(&leaves[index as usize], index, size, &proof, &sequencer.root()).unwrap();
     }
+    // A proof is made from the tiles that are named before, as they are stored, and from no others.
+    let fetch = |ids: Vec<TileId>| -> TileSet {
+        let stored = ids.into_iter().map(|id| {
+            let tile = tiles.get(id.level, id.index).unwrap();
+            assert_eq!(tile.id(), id);
+            tile.clone()
+        });
+        stored.collect()
+    };
+    for (index, of) in [(0, size), (65_536, size), (255, 300), (299, 65_537)] {
+        let ids = tiles_for_inclusion(index, of, size).unwrap();
+        assert!(ids.len() <= 6, "{} tiles", ids.len());
+        assert_eq!(inclusion_proof(&fetch(ids), index, of), inclusion_proof(&tiles, index, of));
+        let ids = tiles_for_consistency(index + 1, of, size).unwrap();
+        assert_eq!(consistency_proof(&fetch(ids), index + 1, of), consistency_proof(&tiles, index + 1, of));
+    }
+    let reversed = LogError::SizesReversed { old_size: 300, new_size: 299 };
+    assert_eq!(tiles_for_inclusion(0, 300, 299), Err(reversed));
     for old in [1_usize, 255, 256, 257, 4_096, 65_535, 65_536, 65_537, 69_999] {
         let (old_root, old) = (log(&all[..old]).0.root(), old as u64);
         let proof = consistency_proof(&tiles, old, size).unwrap();

@@ -8,6 +8,7 @@ mod key_list;
 mod log;
 mod properties;
 mod raw;
+mod roots;
 mod round_trip;
 mod sample;
 mod world;
