@@ -1,12 +1,16 @@
 //! What holds for all inputs, or for very many.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use tyto_attest::{
-    AttestationFile, Bundle, Checkpoint, Claim, ConsistencyReceipt, MatchResult, Receipt, Statement,
-    TrustRoot, TrustedKeys, verify_attestation, verify_file,
+    AttestationFile, Bundle, Checkpoint, Claim, ConsistencyReceipt, CosignatureStatus, MatchResult, Receipt,
+    Statement, TrustRoot, TrustedKeys, verify, verify_attestation, verify_file,
 };
 
+use crate::golden::read_bytes;
 use crate::sample;
+use crate::world::NOW;
 
 #[test]
 fn any_flipped_bit_of_an_attestation_is_rejected() {
@@ -136,6 +140,31 @@ proptest! {
         bytes.splice(at..at + removed, inserted);
         if let Ok(file) = AttestationFile::parse(&bytes) {
             prop_assert_eq!(file.encode().unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn no_altered_evidence_is_accepted(
+        at in any::<prop::sample::Index>(),
+        removed in 0..4_usize,
+        inserted in prop::collection::vec(any::<u8>(), 0..4),
+        form in 0..4_usize,
+    ) {
+        static FILES: OnceLock<(TrustRoot, [Vec<u8>; 4])> = OnceLock::new();
+        let (roots, files) = FILES.get_or_init(|| {
+            let names = ["with-decision", "cosigned", "checkpoint", "decision"];
+            let files = names.map(|name| read_bytes(&format!("evidence/{name}.cbor")));
+            (TrustRoot::open(&read_bytes("roots/main.cbor"), None).unwrap(), files)
+        });
+        let mut bytes = files[form].clone();
+        let start = at.index(bytes.len());
+        let end = bytes.len().min(start + removed);
+        bytes.splice(start..end, inserted);
+        if bytes != files[form] && let Ok(verified) = verify(&bytes, roots, Some(NOW)).outcome {
+            // Whoever passes a file on can make a co-signature one of an unknown key: it no longer counts.
+            let log = verified.log.unwrap();
+            prop_assert_eq!((form, log.cosignatures.len()), (1, 1));
+            prop_assert_eq!(log.cosignatures[0].status, CosignatureStatus::UnknownKey);
         }
     }
 
