@@ -1,4 +1,4 @@
-//! Keccak-f[1600] (FIPS 202) on eight states at once, and the sponges that are worth it.
+//! Keccak-f\[1600\] (FIPS 202) on eight states at once, and the sponges that are worth it.
 //!
 //! A register holds the same word of several states: eight with AVX-512, four with AVX2. Whatever the backend, callers
 //! work on [`LANES`] states, of which they may leave the last unused.

@@ -1,4 +1,4 @@
-//! Keccak-f[1600] (FIPS 202 section 3) on the lanes of a register: one body, which every backend instantiates with
+//! Keccak-f\[1600\] (FIPS 202 section 3) on the lanes of a register: one body, which every backend instantiates with
 //! instructions of its own.
 
 #![expect(

@@ -16,6 +16,9 @@
 //! So time and addresses of signing are functions of what is public once the signature is. A signature that is never
 //! released would tell an observer of addresses no more than its own digest and digits do.
 //!
+//! `benches/instructions/run` counts the instructions of signatures with two keys and fails if they differ by as much as
+//! one permutation.
+//!
 //! Buffers of secret values are wiped; what the compiler leaves in registers and on the stack is not.
 
 use tyto_kernels::Backend;
