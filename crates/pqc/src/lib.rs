@@ -25,9 +25,11 @@ pub mod mldsa;
 pub mod mlkem;
 pub mod random;
 mod secret;
+mod self_test;
 pub mod slhdsa;
 pub mod stream;
 
 pub use error::Error;
 pub use pkcs8::ObjectIdentifier;
 pub use secret::Secret32;
+pub use self_test::self_test;
