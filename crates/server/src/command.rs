@@ -85,6 +85,7 @@ fn print_key(config: &Config) -> Result<(), Error> {
 
 fn serve(config: Config) -> Result<(), Error> {
     start_log(&config.log)?;
+    tyto_pqc::self_test()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })?;
     runtime.block_on(async {

@@ -14,12 +14,12 @@ fn the_self_test_passes() {
 #[test]
 fn other_answers_fail() {
     for check in &CHECKS {
-        assert_eq!((check.holds)(check.known), Ok(true), "{}", check.primitive);
+        assert!((check.holds)(check.known), "{}", check.primitive);
         let step = check.known.len().div_ceil(300);
         for i in (0..check.known.len()).step_by(step) {
             let mut other = check.known.to_vec();
             other[i] ^= 1 << (i % 8);
-            assert_ne!((check.holds)(&other), Ok(true), "{}: byte {i}", check.primitive);
+            assert!(!(check.holds)(&other), "{}: byte {i}", check.primitive);
         }
     }
 }
