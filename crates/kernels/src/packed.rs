@@ -119,12 +119,11 @@ impl PackedBlock {
 
 /// A query in memory: `C` polynomials in NTT form, 64 bits per value.
 ///
-/// Layout: `[group of 8 values: 256][polynomial: C][8 x u64]`, 64-byte aligned, in huge pages as the blocks are: it is
-/// read as often.
+/// Layout: `[group of 8 values: 256][polynomial: C][8 x u64]`, 64-byte aligned.
 #[derive(Clone)]
 pub struct PackedQuery {
     polynomials: usize,
-    lanes: Place,
+    lanes: Vec<Lanes>,
 }
 
 impl PackedQuery {
@@ -135,7 +134,7 @@ impl PackedQuery {
     /// If `polynomials` is 0 or more than [`MAX_POLYNOMIALS`].
     pub fn new(polynomials: usize) -> Self {
         check_count(polynomials);
-        Self { polynomials, lanes: Place::zeroed(GROUPS * polynomials * LINE_BYTES) }
+        Self { polynomials, lanes: vec![Lanes([0; LANES]); GROUPS * polynomials] }
     }
 
     /// The number `C` of polynomials.
@@ -145,7 +144,7 @@ impl PackedQuery {
 
     /// Bytes of memory taken.
     pub fn bytes(&self) -> usize {
-        self.lanes.as_bytes().len()
+        size_of_val(self.lanes.as_slice())
     }
 
     /// Replaces polynomial `c`.
@@ -168,9 +167,7 @@ impl PackedQuery {
         assert!(c < self.polynomials, "polynomial {c} of a query of {}", self.polynomials);
         let mut out = NttPoly::zero();
         let groups = out.values_mut().as_chunks_mut::<LANES>().0;
-        for (group, lanes) in
-            groups.iter_mut().zip(self.lanes.as_lanes()[c..].iter().step_by(self.polynomials))
-        {
+        for (group, lanes) in groups.iter_mut().zip(self.lanes[c..].iter().step_by(self.polynomials)) {
             *group = lanes.0;
         }
         out
@@ -206,17 +203,17 @@ impl PackedQuery {
 
     fn lanes_mut(&mut self, c: usize) -> impl Iterator<Item = &mut Lanes> {
         assert!(c < self.polynomials, "polynomial {c} of a query of {}", self.polynomials);
-        self.lanes.as_lanes_mut()[c..].iter_mut().step_by(self.polynomials)
+        self.lanes[c..].iter_mut().step_by(self.polynomials)
     }
 
     /// The values of group `group`, of at most `count` polynomials from `first` on.
     pub(crate) fn row(&self, group: usize, first: usize, count: usize) -> &[Lanes] {
         let end = self.polynomials.min(first + count);
-        &self.lanes.as_lanes()[group * self.polynomials..][first..end]
+        &self.lanes[group * self.polynomials..][first..end]
     }
 
     /// `count` of all polynomials of all groups, one after the other, from number `first` on.
     pub(crate) fn products(&self, first: usize, count: usize) -> &[Lanes] {
-        &self.lanes.as_lanes()[first..first + count]
+        &self.lanes[first..first + count]
     }
 }

@@ -71,12 +71,6 @@ impl Place {
         // pattern is a valid `Lanes`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / LINE_BYTES) }
     }
-
-    /// The whole buffer, in little-endian words.
-    pub(crate) fn as_lanes_mut(&mut self) -> &mut [Lanes] {
-        // SAFETY: as in `as_lanes`; `&mut self` makes the borrow unique.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.bytes / LINE_BYTES) }
-    }
 }
 
 impl Clone for Place {
