@@ -1,7 +1,9 @@
 //! Why a call did not do what it was asked.
 
+use crate::LogEntryId;
 use std::io;
 use std::path::{Path, PathBuf};
+use tyto_attest::log::LogError;
 use tyto_scheme::{BlockId, GalleryId, TicketId, UploadId};
 
 /// Why a call did not do what it was asked. Whose fault it is: [`Error::fault`].
@@ -138,6 +140,89 @@ pub enum Error {
         /// Bytes expected.
         expected: usize,
     },
+    /// An entry of the log has the id of another one with other bytes.
+    #[error("log entry id {0} was used before")]
+    EntryIdUsed(LogEntryId),
+    /// The log is so far behind that no further entry may wait.
+    #[error("{max} entries wait to be appended to the log: no more are accepted")]
+    OutboxFull {
+        /// The limit.
+        max: u64,
+    },
+    /// Someone else has the lease on the log.
+    #[error("the log is held by another writer until {until_ms}")]
+    LogHeld {
+        /// When the lease runs out, in Unix milliseconds.
+        until_ms: u64,
+    },
+    /// Someone else acquired the lease on the log since: this writer is superseded.
+    #[error("this writer of the log, epoch {epoch}, is superseded by epoch {current}")]
+    LogFenced {
+        /// The epoch of the caller.
+        epoch: u64,
+        /// The epoch of now.
+        current: u64,
+    },
+    /// The log is not where its writer left it.
+    #[error("the log has {found} entries, its writer knows of {expected}")]
+    LogOutOfStep {
+        /// What the writer expects.
+        expected: u64,
+        /// What is stored.
+        found: u64,
+    },
+    /// The stored tiles do not have the root that was committed.
+    #[error("the tiles of the log do not have the committed root of {size} entries")]
+    LogRoot {
+        /// Entries of the log.
+        size: u64,
+    },
+    /// The object store has a checkpoint that the database does not know: the database was replaced by an older copy.
+    #[error("a checkpoint of {published_size} entries was published, the database knows of {database_size}")]
+    LogRolledBack {
+        /// Size of the newest checkpoint in the database, 0 without one.
+        database_size: u64,
+        /// Size of the checkpoint that was published, 0 without one.
+        published_size: u64,
+    },
+    /// A checkpoint of this size or of a larger one was published, with other bytes.
+    #[error("a checkpoint of {newest} entries was published: another one of {size} is refused")]
+    CheckpointContradicts {
+        /// Size of the one that is refused.
+        size: u64,
+        /// Size of the newest one.
+        newest: u64,
+    },
+    /// A checkpoint is of a tree that was not committed.
+    #[error("a checkpoint of {size} entries has a root that was never committed")]
+    CheckpointTree {
+        /// Its size.
+        size: u64,
+    },
+    /// A checkpoint is of another log than those before.
+    #[error("a checkpoint is of another log")]
+    CheckpointLog,
+    /// The log does not reach this tile.
+    #[error("the log has no tile {index} of level {level} with {width} hashes")]
+    UnknownTile {
+        /// Level of the tile.
+        level: u8,
+        /// Its place within the level.
+        index: u64,
+        /// Hashes asked for.
+        width: u16,
+    },
+    /// The log has not so many entries yet.
+    #[error("the log has {current} entries, not {size}")]
+    UnknownTree {
+        /// Entries of the tree asked for.
+        size: u64,
+        /// Entries that are committed.
+        current: u64,
+    },
+    /// A number that no tree of the log has, or a stored tile that is not what its name says.
+    #[error("the log refuses")]
+    Log(#[from] LogError),
     /// Another process (or another handle of this one) has the data directory open.
     #[error("{dir} is in use: another server holds its lock", dir = dir.display())]
     Locked {
@@ -179,6 +264,15 @@ pub enum Object {
     Segment(UploadId),
     /// The bytes of this ticket. They are not synced: after a power failure a fresh ticket may be lost.
     Ticket(TicketId),
+    /// A tile of the log, or the entries under it.
+    LogTile {
+        /// Level of the tile.
+        level: u8,
+        /// Its place within the level.
+        index: u64,
+    },
+    /// A checkpoint of the log.
+    Checkpoint,
     /// A row of this table.
     Row(&'static str),
 }
@@ -188,6 +282,8 @@ impl std::fmt::Display for Object {
         match self {
             Self::Segment(id) => write!(f, "segment {id}"),
             Self::Ticket(id) => write!(f, "ticket {id}"),
+            Self::LogTile { level, index } => write!(f, "tile {index} of level {level} of the log"),
+            Self::Checkpoint => write!(f, "a checkpoint of the log"),
             Self::Row(table) => write!(f, "a row of {table}"),
         }
     }
@@ -217,7 +313,9 @@ impl Error {
             Self::UnknownGallery(_)
             | Self::UnknownBlock(_)
             | Self::UnknownUpload(_)
-            | Self::UnknownTicket(_) => Fault::NotFound,
+            | Self::UnknownTicket(_)
+            | Self::UnknownTile { .. }
+            | Self::UnknownTree { .. } => Fault::NotFound,
             Self::GalleryExists(_)
             | Self::GalleryDeleted(_)
             | Self::TicketExists(_)
@@ -230,14 +328,29 @@ impl Error {
             | Self::BlockVersion { .. }
             | Self::EntryIndex { .. }
             | Self::SlotUsed { .. }
-            | Self::SlotEmpty { .. } => Fault::Conflict,
+            | Self::SlotEmpty { .. }
+            | Self::EntryIdUsed(_)
+            | Self::LogHeld { .. }
+            | Self::LogFenced { .. }
+            | Self::LogOutOfStep { .. }
+            | Self::CheckpointContradicts { .. }
+            | Self::CheckpointTree { .. }
+            | Self::CheckpointLog => Fault::Conflict,
             Self::UploadDigest(_)
             | Self::Limit { .. }
             | Self::Empty(_)
             | Self::SlotRange { .. }
-            | Self::DeltaLength { .. } => Fault::Caller,
-            Self::Corrupt(_) => Fault::Corrupt,
+            | Self::DeltaLength { .. }
+            | Self::Log(
+                LogError::IndexOutOfRange { .. }
+                | LogError::SizeOutOfRange { .. }
+                | LogError::SizesReversed { .. },
+            ) => Fault::Caller,
+            Self::Corrupt(_) | Self::LogRoot { .. } | Self::LogRolledBack { .. } | Self::Log(_) => {
+                Fault::Corrupt
+            }
             Self::Locked { .. }
+            | Self::OutboxFull { .. }
             | Self::File { .. }
             | Self::Blob(_)
             | Self::Sql(_)

@@ -2,6 +2,7 @@
 
 use crate::blobs::sha3_256;
 use crate::database::{array, bytes, number, signed};
+use crate::log::{self, LogEntry};
 use crate::templates::Templates;
 use crate::{
     Counts, Created, Error, Gallery, MAX_DESCRIPTOR_BYTES, MAX_MANIFEST_BYTES, NewGallery, Object,
@@ -82,12 +83,13 @@ async fn find(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<O
 }
 
 impl Store {
-    /// Creates an empty gallery with manifest version 1.
+    /// Creates an empty gallery with manifest version 1. `entry` is put in the log's outbox by the same transaction, if
+    /// the gallery is new.
     ///
     /// # Errors
     /// [`Error::GalleryExists`] if the id belongs to a gallery with other parameters, descriptor or first manifest;
-    /// [`Error::GalleryDeleted`] if it belonged to one.
-    pub async fn create_gallery(&self, new: NewGallery) -> Result<Created, Error> {
+    /// [`Error::GalleryDeleted`] if it belonged to one; for the entry as [`Store::add_log_entry`].
+    pub async fn create_gallery(&self, new: NewGallery, entry: Option<&LogEntry>) -> Result<Created, Error> {
         const SQL: &str = "INSERT INTO galleries (gallery_id, parameter_set, dimension, stride, mask_epoch, \
              key_id, slots, delta_bytes, created_ms, first_manifest_digest, manifest_version, descriptor, \
              manifest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)";
@@ -127,6 +129,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         Templates::of(inserted.last_insert_rowid()).create(&mut tx).await?;
+        log::add(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(Created::New)
     }
@@ -165,11 +168,11 @@ impl Store {
     }
 
     /// Deletes a gallery with everything in it: rows in one transaction, then blobs and log. Its id and the ids of
-    /// its tickets stay unusable.
+    /// its tickets stay unusable. `entry` is put in the log's outbox by the same transaction.
     ///
     /// # Errors
     /// [`Error::UnknownGallery`].
-    pub async fn delete_gallery(&self, gallery: GalleryId) -> Result<(), Error> {
+    pub async fn delete_gallery(&self, gallery: GalleryId, entry: Option<&LogEntry>) -> Result<(), Error> {
         let mut tx = self.inner.database.write().await?;
         let head = GalleryHead::find(&mut tx, gallery).await?;
         let mut objects: Vec<String> = sqlx::query_scalar("SELECT path FROM segments WHERE gallery = ?")
@@ -185,6 +188,7 @@ impl Store {
         sqlx::query("DELETE FROM galleries WHERE id = ?").bind(head.row).execute(&mut *tx).await?;
         let mark = sqlx::query("INSERT INTO deleted_galleries (gallery_id) VALUES (?)");
         mark.bind(gallery.0.as_slice()).execute(&mut *tx).await?;
+        log::add(&mut tx, entry).await?;
         tx.commit().await?;
         self.scrub(true).await;
         self.inner.blobs.discard(&objects).await;

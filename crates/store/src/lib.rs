@@ -5,7 +5,7 @@
 //! answers are objects in a directory. A blob is put and synced before the transaction that names it, and deleted
 //! after the transaction that forgets it; what a crash leaves in between is swept when the store is opened.
 //!
-//! The store knows no cryptography beyond digests. It guards what can be guarded without keys: a slot is written
+//! The store holds no key and checks no signature. It guards what can be guarded without keys: a slot is written
 //! once, ever; a ticket is used once, ever; a mutation applies to exactly the manifest and block versions that its
 //! maker saw, or not at all.
 //!
@@ -16,6 +16,8 @@
 //!       objects/segments/<id>    committed segments, immutable
 //!       objects/tickets/<id>     tickets
 //!       objects/answers/<id>     answers too large for a row
+//!       objects/log/tile/...     tiles and entries of the transparency log
+//!       objects/log/checkpoint   its newest checkpoint
 //! ```
 //!
 //! # Cancellation
@@ -26,6 +28,7 @@ mod blobs;
 mod database;
 mod error;
 mod galleries;
+mod log;
 mod mutations;
 mod reads;
 mod segments;
@@ -36,10 +39,15 @@ mod types;
 mod uploads;
 
 pub use error::{Error, Fault, Object};
+pub use log::{
+    KEPT_CHECKPOINTS, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter, MAX_BATCH_BYTES,
+    MAX_BATCH_ENTRIES, MAX_OUTBOX_ENTRIES, StoredCheckpoint,
+};
 pub use types::*;
 
 use blobs::Blobs;
 use database::Database;
+use log::LogObjects;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -81,6 +89,10 @@ pub const ANSWER_KEPT_MS: u64 = 600 * 1000;
 /// ticket's secrets longer than this after the ticket expired has a fault of its own to find.
 pub const USED_MARK_KEPT_MS: u64 = 400 * 24 * 3600 * 1000;
 
+/// The folders of a data directory.
+const FOLDERS: [&str; 7] =
+    ["", "uploads", "objects", "objects/segments", "objects/tickets", "objects/answers", "objects/log"];
+
 /// What whoever opens a store can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -104,6 +116,7 @@ struct Inner {
     options: Options,
     database: Database,
     blobs: Blobs,
+    log: LogObjects,
     uploads: PathBuf,
     /// Serialise what concerns one upload or one ticket, by a byte of its id.
     upload_locks: [Arc<Mutex<()>>; 32],
@@ -132,8 +145,7 @@ impl Store {
     pub async fn open_with(dir: &Path, options: Options) -> Result<Self, Error> {
         let root = dir.to_owned();
         let lock = blocking(move || {
-            for folder in ["", "uploads", "objects", "objects/segments", "objects/tickets", "objects/answers"]
-            {
+            for folder in FOLDERS {
                 create_dir(&root.join(folder))?;
             }
             let lock = take_lock(&root)?;
@@ -147,6 +159,7 @@ impl Store {
             options,
             database: Database::open(dir).await?,
             blobs: Blobs::open(&dir.join("objects"))?,
+            log: LogObjects::open(&dir.join("objects/log"))?,
             uploads: dir.join("uploads"),
             upload_locks: locks(),
             ticket_locks: locks(),

@@ -2,6 +2,7 @@
 
 use crate::database::{insert_rows, number, signed};
 use crate::galleries::{GalleryHead, check_manifest, set_manifest};
+use crate::log::{self, LogEntry};
 use crate::templates::Templates;
 use crate::{BlockMutation, Error, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_RECORD_BYTES, Mutation, Outcome, Store};
 use sqlx::{Row, SqliteConnection};
@@ -43,10 +44,13 @@ impl Store {
     /// removal the write-ahead log is emptied, so that the removed deltas are gone from the files; a reader that is
     /// in the way delays that until the next mutation.
     ///
+    /// `entry` is put in the log's outbox by the same transaction, if it commits something new.
+    ///
     /// # Errors
     /// [`Error::UnknownGallery`], [`Error::UnknownBlock`], [`Error::BlockVersion`], [`Error::EntryIndex`],
-    /// [`Error::SlotUsed`], [`Error::SlotEmpty`], [`Error::SlotRange`], [`Error::DeltaLength`], [`Error::Limit`].
-    pub async fn apply(&self, mutation: Mutation) -> Result<Outcome, Error> {
+    /// [`Error::SlotUsed`], [`Error::SlotEmpty`], [`Error::SlotRange`], [`Error::DeltaLength`], [`Error::Limit`];
+    /// for the entry as [`Store::add_log_entry`].
+    pub async fn apply(&self, mutation: Mutation, entry: Option<&LogEntry>) -> Result<Outcome, Error> {
         check_manifest(&mutation.manifest.sealed)?;
         if mutation.changes.is_empty() {
             return Err(Error::Empty("mutation"));
@@ -65,6 +69,7 @@ impl Store {
             apply_change(&mut tx, &head, change, proposed).await?;
         }
         set_manifest(&mut tx, head.row, &mutation.manifest).await?;
+        log::add(&mut tx, entry).await?;
         tx.commit().await?;
         self.scrub(mutation.changes.iter().any(|change| !change.removals.is_empty())).await;
         Ok(Outcome::Committed { manifest_version: proposed })

@@ -3,6 +3,7 @@
 use crate::blobs::{Blobs, Folder};
 use crate::database::{array, insert_rows, number, signed};
 use crate::galleries::{GalleryHead, check_manifest, set_manifest};
+use crate::log::{self, LogEntry};
 use crate::{
     CommitSegment, Digest, Error, MAX_BLOCKS, MAX_RECORD_BYTES, Object, Outcome, Store,
     mutations::is_conflict, uploads,
@@ -85,10 +86,16 @@ impl Store {
     ///
     /// A repetition of a commit that succeeded is recognised however often the gallery changed since.
     ///
+    /// `entry` is put in the log's outbox by the same transaction, if it commits something new.
+    ///
     /// # Errors
     /// [`Error::UploadCommitted`] if the upload was committed with other content; [`Error::DuplicateBlock`] if the
-    /// gallery has one of the blocks; [`Error::Limit`].
-    pub async fn commit_segment(&self, commit: CommitSegment) -> Result<Outcome, Error> {
+    /// gallery has one of the blocks; [`Error::Limit`]; for the entry as [`Store::add_log_entry`].
+    pub async fn commit_segment(
+        &self,
+        commit: CommitSegment,
+        entry: Option<&LogEntry>,
+    ) -> Result<Outcome, Error> {
         commit.check()?;
         let upload = commit.upload.upload;
         let digest = commit.digest();
@@ -101,7 +108,7 @@ impl Store {
         drop(tx);
         let path = Blobs::path(Folder::Segments, upload);
         self.inner.blobs.put_durable(&path, commit.upload.bytes.clone()).await?;
-        let outcome = self.commit_rows(&commit, digest, &path).await;
+        let outcome = self.commit_rows(&commit, digest, &path, entry).await;
         match &outcome {
             Ok(Outcome::Committed { .. }) => self.discard_partial(upload).await,
             // An error of the database leaves unknown whether the commit took effect: the blob stays for the sweep.
@@ -116,6 +123,7 @@ impl Store {
         commit: &CommitSegment,
         digest: Digest,
         path: &str,
+        entry: Option<&LogEntry>,
     ) -> Result<Outcome, Error> {
         const SEGMENT: &str = "INSERT INTO segments (upload_id, gallery, path, bytes, digest, blocks, \
              committed_version, commit_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
@@ -139,6 +147,7 @@ impl Store {
         insert_blocks(&mut tx, commit, head.row, segment).await?;
         set_manifest(&mut tx, head.row, &commit.manifest).await?;
         uploads::delete_row(&mut tx, upload.upload).await?;
+        log::add(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(Outcome::Committed { manifest_version: commit.manifest.version })
     }

@@ -25,7 +25,7 @@ pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), 
         created_ms,
     };
     let store = app.store.clone();
-    let created = app.work.in_foreground(async move { store.create_gallery(new).await }).await??;
+    let created = app.work.in_foreground(async move { store.create_gallery(new, None).await }).await??;
     if created == Created::New {
         let gallery = Gallery::new(parameters, 1, Arc::from(&sealed_manifest[..]), Vec::new())?;
         app.galleries.insert(id, Entry::new(gallery, sealed_descriptor, created_ms));
@@ -45,7 +45,7 @@ pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<(), Error> {
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
     let store = app.store.clone();
-    app.work.in_foreground(async move { store.delete_gallery(id).await }).await??;
+    app.work.in_foreground(async move { store.delete_gallery(id, None).await }).await??;
     app.galleries.remove(id);
     tracing::info!(gallery = %id, "gallery deleted");
     Ok(())

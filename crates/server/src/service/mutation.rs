@@ -70,7 +70,7 @@ async fn store(
     mutation: Mutation,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
     let (store, mutation) = (app.store.clone(), stored(mutation));
-    app.work.in_foreground(async move { store.apply(mutation).await }).await
+    app.work.in_foreground(async move { store.apply(mutation, None).await }).await
 }
 
 /// After a change that the store refused or failed at: a failure of the database leaves unknown whether it took effect,
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(enrolled, Outcome::Committed { manifest_version: 3 });
         let removal = change(4, Vec::new(), vec![3]);
         // As if the commit had reported a failure after it took effect, and the gallery could not be read again.
-        let behind = app.store.apply(stored(removal.clone())).await.unwrap();
+        let behind = app.store.apply(stored(removal.clone()), None).await.unwrap();
         assert_eq!(behind, tyto_store::Outcome::Committed { manifest_version: 4 });
         let repeated = apply(app.clone(), removal).await.unwrap();
         assert_eq!(repeated, Outcome::Committed { manifest_version: 4 });

@@ -94,7 +94,7 @@ async fn store(
     commit: CommitSegment,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
     let store = app.store.clone();
-    app.work.in_foreground(async move { store.commit_segment(commit).await }).await
+    app.work.in_foreground(async move { store.commit_segment(commit, None).await }).await
 }
 
 /// How far an upload is.

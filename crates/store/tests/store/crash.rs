@@ -42,7 +42,7 @@ impl Script {
             one = (one + 1) % self.blocks;
         }
         if let Some(store) = store {
-            assert_eq!(store.apply(mutation(version, changes)).await.unwrap(), committed(version));
+            assert_eq!(store.apply(mutation(version, changes), None).await.unwrap(), committed(version));
         }
     }
 
@@ -58,7 +58,7 @@ impl Script {
 /// The child: goes on with the script where the store stands, and names each version that was acknowledged.
 async fn work(dir: &Path) {
     let store = Store::open(dir).await.unwrap();
-    store.create_gallery(new_gallery(GALLERY)).await.unwrap();
+    store.create_gallery(new_gallery(GALLERY), None).await.unwrap();
     let mut version = store.gallery(GALLERY).await.unwrap().manifest.version;
     let mut script = Script::up_to(version, None).await;
     loop {
@@ -115,7 +115,7 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_else_does() {
     // Everything is as if the same steps had been done without a crash, except for an upload in flight.
     let undisturbed = tempfile::tempdir().unwrap();
     let store = Store::open(undisturbed.path()).await.unwrap();
-    store.create_gallery(new_gallery(GALLERY)).await.unwrap();
+    store.create_gallery(new_gallery(GALLERY), None).await.unwrap();
     Script::up_to(version, Some(&store)).await;
     let without_uploads = |lines: Vec<String>| -> Vec<String> {
         lines.into_iter().filter(|line| !line.starts_with("uploads")).collect()

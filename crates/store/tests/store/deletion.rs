@@ -55,7 +55,7 @@ impl Gallery {
         self.version += 1;
         self.entries += (writes.len() + removals.len()) as u32;
         let mutation = mutation_of(self.id, self.version, changes.into());
-        assert_eq!(store.apply(mutation).await.unwrap(), committed(self.version));
+        assert_eq!(store.apply(mutation, None).await.unwrap(), committed(self.version));
     }
 
     fn traces(&self, slots: &[u16]) -> HashSet<Trace> {
@@ -93,7 +93,7 @@ async fn removed_templates_are_gone_from_the_files() {
 async fn a_deleted_gallery_is_gone_and_its_neighbour_can_still_be_erased() {
     let (dir, store) = gallery_of_two_blocks().await;
     let other = GalleryId([0x0e; 16]);
-    store.create_gallery(new_gallery(other)).await.unwrap();
+    store.create_gallery(new_gallery(other), None).await.unwrap();
     let blocks = [block_id(8), block_id(9)];
     assert_eq!(provision_in(&store, other, 1, &blocks, 2).await.unwrap(), committed(2));
     let (mut first, mut second) = (Gallery::new(GALLERY, 0), Gallery::new(other, 8));
@@ -103,7 +103,7 @@ async fn a_deleted_gallery_is_gone_and_its_neighbour_can_still_be_erased() {
         second.change(&store, &writes, &[]).await;
     }
     let slots: Vec<u16> = (0..480).map(scattered).collect();
-    store.delete_gallery(GALLERY).await.unwrap();
+    store.delete_gallery(GALLERY, None).await.unwrap();
     assert_eq!(found(dir.path(), &first.traces(&slots)), 0);
     assert_eq!(found(dir.path(), &second.traces(&slots)), second.traces(&slots).len());
     second.change(&store, &[], &slots).await;
@@ -114,17 +114,17 @@ async fn a_deleted_gallery_is_gone_and_its_neighbour_can_still_be_erased() {
 async fn a_reader_in_the_way_delays_scrubbing_until_the_next_mutation() {
     let (dir, store) = gallery_of_two_blocks().await;
     let a = block_id(0);
-    assert_eq!(store.apply(mutation(3, vec![change(a, 1, 0, &[1], &[])])).await.unwrap(), committed(3));
+    assert_eq!(store.apply(mutation(3, vec![change(a, 1, 0, &[1], &[])]), None).await.unwrap(), committed(3));
     let outside = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("tyto.sqlite"));
     let outside = sqlx::SqlitePool::connect_with(outside).await.unwrap();
     let mut reader = outside.begin().await.unwrap();
     let _: i64 =
         sqlx::query_scalar("SELECT count(*) FROM templates_1").fetch_one(&mut *reader).await.unwrap();
     let traces = traces(a, &[1]);
-    assert_eq!(store.apply(mutation(4, vec![change(a, 2, 1, &[], &[1])])).await.unwrap(), committed(4));
+    assert_eq!(store.apply(mutation(4, vec![change(a, 2, 1, &[], &[1])]), None).await.unwrap(), committed(4));
     assert_eq!(found(dir.path(), &traces), traces.len());
     drop(reader);
     outside.close().await;
-    assert_eq!(store.apply(mutation(5, vec![change(a, 3, 2, &[2], &[])])).await.unwrap(), committed(5));
+    assert_eq!(store.apply(mutation(5, vec![change(a, 3, 2, &[2], &[])]), None).await.unwrap(), committed(5));
     assert_eq!(found(dir.path(), &traces), 0);
 }

@@ -27,7 +27,7 @@ async fn creating_again_succeeds_only_with_the_same_content() {
     let mut same = new_gallery(GALLERY);
     same.created_ms += 5;
     // The manifest has moved on to version 2 meanwhile.
-    assert_eq!(store.create_gallery(same).await.unwrap(), Created::AlreadyThere);
+    assert_eq!(store.create_gallery(same, None).await.unwrap(), Created::AlreadyThere);
     let mut descriptor = new_gallery(GALLERY);
     descriptor.sealed_descriptor = vec![1, 2, 3].into();
     let mut first_manifest = new_gallery(GALLERY);
@@ -35,11 +35,11 @@ async fn creating_again_succeeds_only_with_the_same_content() {
     let mut facts = new_gallery(GALLERY);
     facts.parameters.mask_epoch = 7;
     for other in [descriptor, first_manifest, facts] {
-        assert!(matches!(store.create_gallery(other).await, Err(Error::GalleryExists(GALLERY))));
+        assert!(matches!(store.create_gallery(other, None).await, Err(Error::GalleryExists(GALLERY))));
     }
     let mut large = new_gallery(GalleryId([9; 16]));
     large.sealed_descriptor = vec![0; 20_000].into();
-    assert!(matches!(store.create_gallery(large).await, Err(Error::Limit { max: 16_384, .. })));
+    assert!(matches!(store.create_gallery(large, None).await, Err(Error::Limit { max: 16_384, .. })));
     assert_eq!(dump(dir.path()).await, before);
 }
 
@@ -47,21 +47,21 @@ async fn creating_again_succeeds_only_with_the_same_content() {
 async fn deleting_takes_everything_and_leaves_the_id_unusable() {
     let (dir, store) = gallery_of_two_blocks().await;
     let other = GalleryId([2; 16]);
-    store.create_gallery(new_gallery(other)).await.unwrap();
+    store.create_gallery(new_gallery(other), None).await.unwrap();
     let enrol = mutation(3, vec![change(block_id(0), 1, 0, &[5, 6], &[])]);
-    assert_eq!(store.apply(enrol).await.unwrap(), committed(3));
+    assert_eq!(store.apply(enrol, None).await.unwrap(), committed(3));
     assert_eq!(files(dir.path()).len(), 1);
-    store.delete_gallery(GALLERY).await.unwrap();
+    store.delete_gallery(GALLERY, None).await.unwrap();
     assert!(files(dir.path()).is_empty());
     let left = dump(dir.path()).await;
     assert!(left.iter().all(|row| row.starts_with("galleries") || row.starts_with("deleted_galleries")));
     assert_eq!(left.len(), 2);
-    let gone = store.delete_gallery(GALLERY).await.unwrap_err();
+    let gone = store.delete_gallery(GALLERY, None).await.unwrap_err();
     assert!(matches!(gone, Error::UnknownGallery(GALLERY)));
     assert_eq!(gone.fault(), Fault::NotFound);
     let store = reopen(&dir, store).await;
     assert!(matches!(store.gallery(GALLERY).await, Err(Error::UnknownGallery(_))));
-    let again = store.create_gallery(new_gallery(GALLERY)).await;
+    let again = store.create_gallery(new_gallery(GALLERY), None).await;
     assert!(matches!(again, Err(Error::GalleryDeleted(GALLERY))));
     assert_eq!(store.galleries().await.unwrap().len(), 1);
 }

@@ -3,6 +3,8 @@
 mod crash;
 mod deletion;
 mod galleries;
+mod log;
+mod log_crash;
 mod mutations;
 mod reads;
 mod support;

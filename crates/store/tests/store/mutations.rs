@@ -14,9 +14,9 @@ async fn what_was_enrolled_is_there_after_a_restart() {
     let (a, b) = (block_id(0), block_id(1));
     let slots: Vec<u16> = (0..700).collect();
     let first = mutation(3, vec![change(a, 1, 0, &slots, &[]), change(b, 1, 0, &[2047], &[])]);
-    assert_eq!(store.apply(first).await.unwrap(), committed(3));
+    assert_eq!(store.apply(first, None).await.unwrap(), committed(3));
     let second = mutation(4, vec![change(a, 2, 700, &[1999], &[3, 699])]);
-    assert_eq!(store.apply(second).await.unwrap(), committed(4));
+    assert_eq!(store.apply(second, None).await.unwrap(), committed(4));
     let store = reopen(&dir, store).await;
     assert_eq!(store.gallery(GALLERY).await.unwrap().manifest, manifest(4));
     let counts = Counts { blocks: 2, templates: 700, slots_used: 702 };
@@ -46,17 +46,17 @@ async fn the_latest_mutation_may_be_repeated_and_changes_nothing() {
     let (dir, store) = gallery_of_two_blocks().await;
     let first = mutation(3, vec![change(block_id(0), 1, 0, &[1, 2], &[])]);
     let second = mutation(4, vec![change(block_id(0), 2, 2, &[3], &[1])]);
-    assert_eq!(store.apply(first.clone()).await.unwrap(), committed(3));
-    assert_eq!(store.apply(second.clone()).await.unwrap(), committed(4));
+    assert_eq!(store.apply(first.clone(), None).await.unwrap(), committed(3));
+    assert_eq!(store.apply(second.clone(), None).await.unwrap(), committed(4));
     let before = dump(dir.path()).await;
-    assert_eq!(store.apply(second.clone()).await.unwrap(), Outcome::Repeated { manifest_version: 4 });
+    assert_eq!(store.apply(second.clone(), None).await.unwrap(), Outcome::Repeated { manifest_version: 4 });
     let store = reopen(&dir, store).await;
-    assert_eq!(store.apply(second.clone()).await.unwrap(), Outcome::Repeated { manifest_version: 4 });
+    assert_eq!(store.apply(second.clone(), None).await.unwrap(), Outcome::Repeated { manifest_version: 4 });
     // An older one, and another one of the same version, come too late.
-    assert_eq!(store.apply(first).await.unwrap(), Outcome::Conflict { current: 4 });
+    assert_eq!(store.apply(first, None).await.unwrap(), Outcome::Conflict { current: 4 });
     let mut other = second;
     other.manifest.sealed = noise(77, 300).into();
-    assert_eq!(store.apply(other).await.unwrap(), Outcome::Conflict { current: 4 });
+    assert_eq!(store.apply(other, None).await.unwrap(), Outcome::Conflict { current: 4 });
     assert_eq!(dump(dir.path()).await, before);
 }
 
@@ -72,7 +72,7 @@ async fn of_two_handles_that_change_the_same_version_one_wins() {
                 vec![change(block_id(0), 1 + u64::from(round), u32::from(round), &[round * 2 + writer], &[])];
             let mut mutation = mutation(version, changes);
             mutation.manifest.sealed = noise(u64::from(writer) << 40 | version, 300).into();
-            async move { store.apply(mutation).await.unwrap() }
+            async move { store.apply(mutation, None).await.unwrap() }
         };
         let (first, second) = tokio::join!(tokio::spawn(attempt(0)), tokio::spawn(attempt(1)));
         let (first, second) = (first.unwrap(), second.unwrap());
@@ -152,16 +152,16 @@ fn refused() -> Vec<Refusal> {
 async fn refused_input_changes_nothing() {
     let (dir, store) = gallery_of_two_blocks().await;
     let enrol = mutation(3, vec![change(block_id(0), 1, 0, &[0, 1, 2], &[])]);
-    assert_eq!(store.apply(enrol).await.unwrap(), committed(3));
+    assert_eq!(store.apply(enrol, None).await.unwrap(), committed(3));
     let burn = mutation(4, vec![change(block_id(0), 2, 3, &[], &[0])]);
-    assert_eq!(store.apply(burn).await.unwrap(), committed(4));
+    assert_eq!(store.apply(burn, None).await.unwrap(), committed(4));
     let before = dump(dir.path()).await;
     for (what, mutation, expected) in refused() {
-        let error = store.apply(mutation).await.expect_err(what);
+        let error = store.apply(mutation, None).await.expect_err(what);
         assert!(expected(&error), "{what}: {error}");
         assert!(!matches!(error.fault(), Fault::Storage | Fault::Corrupt), "{what}: {error}");
         assert_eq!(dump(dir.path()).await, before, "{what}");
     }
     let good = mutation(5, vec![change(block_id(0), 3, 4, &[10], &[1])]);
-    assert_eq!(store.apply(good).await.unwrap(), committed(5), "the step before all of these");
+    assert_eq!(store.apply(good, None).await.unwrap(), committed(5), "the step before all of these");
 }

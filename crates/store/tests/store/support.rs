@@ -128,14 +128,14 @@ pub(crate) async fn provision_in(
     }
     let upload = store.read_upload(gallery, upload).await?;
     let blocks = blocks.iter().map(|&block| (block, record(block, 1))).collect();
-    store.commit_segment(CommitSegment { upload, blocks, manifest: manifest(version) }).await
+    store.commit_segment(CommitSegment { upload, blocks, manifest: manifest(version) }, None).await
 }
 
 /// A directory with a gallery of two blocks, at manifest version 2.
 pub(crate) async fn gallery_of_two_blocks() -> (TempDir, Store) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(dir.path()).await.expect("opens");
-    assert_eq!(store.create_gallery(new_gallery(GALLERY)).await.expect("creates"), Created::New);
+    assert_eq!(store.create_gallery(new_gallery(GALLERY), None).await.expect("creates"), Created::New);
     let outcome = provision(&store, 0, &[block_id(0), block_id(1)], 2).await.expect("provisions");
     assert_eq!(outcome, committed(2));
     (dir, store)

@@ -11,7 +11,7 @@ async fn bulk_enrolment_and_loading() {
     const BLOCKS: u64 = 24;
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
-    store.create_gallery(new_gallery(GALLERY)).await.unwrap();
+    store.create_gallery(new_gallery(GALLERY), None).await.unwrap();
     let blocks: Vec<_> = (0..BLOCKS).map(block_id).collect();
     assert_eq!(provision(&store, 0, &blocks, 2).await.unwrap(), committed(2));
     let slots: Vec<u16> = (0..2048).collect();
@@ -28,7 +28,7 @@ async fn bulk_enrolment_and_loading() {
     let start = Instant::now();
     for mutation in mutations {
         let version = mutation.manifest.version;
-        assert_eq!(store.apply(mutation).await.unwrap(), committed(version));
+        assert_eq!(store.apply(mutation, None).await.unwrap(), committed(version));
     }
     let templates = BLOCKS as f64 * 2048.0;
     println!("bulk enrolment: {:.0} templates/s", templates / start.elapsed().as_secs_f64());
@@ -45,7 +45,7 @@ async fn bulk_enrolment_and_loading() {
         assert_eq!(provision(&store, 1 + n, &[block], version + 1).await.unwrap(), committed(version + 1));
         let one = mutation(version + 2, vec![change(block, 1, 0, &[5], &[])]);
         assert_eq!(one.manifest, manifest(version + 2));
-        assert_eq!(store.apply(one).await.unwrap(), committed(version + 2));
+        assert_eq!(store.apply(one, None).await.unwrap(), committed(version + 2));
     }
     println!("one block and one template: {:.2} ms", start.elapsed().as_secs_f64() * 1000.0 / 200.0);
 }

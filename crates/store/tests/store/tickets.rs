@@ -140,7 +140,7 @@ async fn the_marks_outlive_their_gallery() {
     let (dir, store) = gallery_of_two_blocks().await;
     let (open, used) = (put(&store, 0).await, put(&store, 1).await);
     assert_eq!(store.begin_use(used, [1; 32]).await.unwrap(), UseOutcome::Fresh);
-    store.delete_gallery(GALLERY).await.unwrap();
+    store.delete_gallery(GALLERY, None).await.unwrap();
     assert!(files(dir.path()).is_empty());
     store.finish_use(used, noise(3, 100_000).into()).await.unwrap();
     assert!(files(dir.path()).is_empty());

@@ -36,7 +36,7 @@ async fn an_upload_goes_on_after_a_restart() {
     assert_eq!(upload.bytes(), &content());
     let blocks = vec![(block_id(5), record(block_id(5), 1))];
     let commit = CommitSegment { upload, blocks, manifest: manifest(3) };
-    assert_eq!(store.commit_segment(commit).await.unwrap(), committed(3));
+    assert_eq!(store.commit_segment(commit, None).await.unwrap(), committed(3));
     let store = reopen(&dir, store).await;
     assert!(store.upload_status(GALLERY, UPLOAD).await.unwrap().committed);
     assert_eq!(store.read_segment(UPLOAD).await.unwrap(), content());
@@ -70,7 +70,7 @@ async fn bytes_out_of_order_are_refused_and_the_offset_is_named() {
     let unknown = store.append_upload(UploadId([8; 16]), 0, content()).await;
     assert!(matches!(unknown, Err(Error::UnknownUpload(_))));
     assert_eq!(dump(dir.path()).await, before);
-    store.create_gallery(new_gallery(GalleryId([3; 16]))).await.unwrap();
+    store.create_gallery(new_gallery(GalleryId([3; 16])), None).await.unwrap();
     let elsewhere = store.begin_upload(GalleryId([3; 16]), UPLOAD, 3000, digest).await;
     assert!(matches!(elsewhere, Err(Error::UploadMismatch { field: "gallery", .. })));
     let elsewhere = store.upload_status(GalleryId([3; 16]), UPLOAD).await;
@@ -92,7 +92,7 @@ async fn bytes_with_another_digest_are_deleted_and_the_upload_starts_over() {
 async fn a_commit_may_be_repeated_even_after_later_changes() {
     let (dir, store) = gallery_of_two_blocks().await;
     let enrol = mutation(3, vec![change(block_id(0), 1, 0, &[1], &[])]);
-    assert_eq!(store.apply(enrol).await.unwrap(), committed(3));
+    assert_eq!(store.apply(enrol, None).await.unwrap(), committed(3));
     let before = dump(dir.path()).await;
     let blocks = [block_id(0), block_id(1)];
     let again = provision(&store, 0, &blocks, 2).await.unwrap();

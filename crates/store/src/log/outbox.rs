@@ -1,0 +1,124 @@
+//! The outbox: entries that are committed and not yet in the tree.
+
+use super::{MAX_BATCH_BYTES, MAX_OUTBOX_ENTRIES};
+use crate::database::{array, bytes, number};
+use crate::{Error, Store};
+use bytes::Bytes;
+use sqlx::SqliteConnection;
+use tyto_attest::log::{Hash, MAX_ENTRY_BYTES, leaf_hash};
+
+/// Names an entry before it has a place in the log. Whoever adds the entry chooses it: at random, or derived from what
+/// the entry records, so that a repetition finds it again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LogEntryId(pub [u8; 16]);
+
+impl std::fmt::Display for LogEntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// An entry for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its name.
+    pub id: LogEntryId,
+    /// What the leaf covers: at most [`MAX_ENTRY_BYTES`] bytes.
+    pub bytes: Bytes,
+}
+
+impl Store {
+    /// Adds an entry that records nothing else in the store, such as an attestation. It is durable when this returns.
+    ///
+    /// A repetition with the same id and bytes changes nothing and succeeds, wherever the entry is by then.
+    ///
+    /// # Errors
+    /// [`Error::EntryIdUsed`] if the id belongs to an entry of other bytes; [`Error::OutboxFull`]; [`Error::Limit`];
+    /// [`Error::Empty`].
+    pub async fn add_log_entry(&self, entry: &LogEntry) -> Result<(), Error> {
+        let mut tx = self.inner.database.write().await?;
+        add(&mut tx, Some(entry)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Adds an entry, if there is one, to the transaction of what it records.
+pub(crate) async fn add(connection: &mut SqliteConnection, entry: Option<&LogEntry>) -> Result<(), Error> {
+    const FIND: &str = "SELECT digest FROM log_outbox WHERE entry_id = ?1 \
+         UNION ALL SELECT digest FROM log_leaves WHERE entry_id = ?1";
+    // Sequence numbers have no gaps but those of entries that left at the front.
+    const WAITING: &str = "SELECT coalesce((SELECT max(seq) FROM log_outbox) \
+         - (SELECT min(seq) FROM log_outbox) + 1, 0)";
+    const INSERT: &str = "INSERT INTO log_outbox (entry_id, digest, entry) VALUES (?, ?, ?)";
+    let Some(entry) = entry else { return Ok(()) };
+    if entry.bytes.is_empty() {
+        return Err(Error::Empty("log entry"));
+    }
+    Error::check_limit("log entry bytes", entry.bytes.len() as u64, MAX_ENTRY_BYTES as u64)?;
+    let digest = leaf_hash(&entry.bytes);
+    let found = sqlx::query(FIND).bind(entry.id.0.as_slice()).fetch_optional(&mut *connection).await?;
+    if let Some(row) = found {
+        let same = array(&row, "digest", "log_outbox")? == digest;
+        return if same { Ok(()) } else { Err(Error::EntryIdUsed(entry.id)) };
+    }
+    let waiting: i64 = sqlx::query_scalar(WAITING).fetch_one(&mut *connection).await?;
+    if waiting as u64 >= MAX_OUTBOX_ENTRIES {
+        return Err(Error::OutboxFull { max: MAX_OUTBOX_ENTRIES });
+    }
+    let query = sqlx::query(INSERT).bind(entry.id.0.as_slice()).bind(digest.as_slice());
+    query.bind(entry.bytes.as_ref()).execute(connection).await?;
+    Ok(())
+}
+
+/// A row of the outbox.
+pub(super) struct Waiting {
+    seq: i64,
+    pub(super) id: LogEntryId,
+    pub(super) digest: Hash,
+    pub(super) bytes: Bytes,
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The oldest entries: at least one if there is any, no more than asked for, and not many more bytes than
+/// [`MAX_BATCH_BYTES`].
+pub(super) async fn oldest(
+    connection: &mut SqliteConnection,
+    max_entries: u32,
+) -> Result<Vec<Waiting>, Error> {
+    const LENGTHS: &str = "SELECT seq, length(entry) AS bytes FROM log_outbox ORDER BY seq LIMIT ?";
+    const TABLE: &str = "log_outbox";
+    let rows = sqlx::query(LENGTHS).bind(i64::from(max_entries)).fetch_all(&mut *connection).await?;
+    let (mut last, mut total) = (0_u64, 0_u64);
+    for row in &rows {
+        last = number(row, "seq", TABLE)?;
+        total += number::<u64>(row, "bytes", TABLE)?;
+        if total >= MAX_BATCH_BYTES {
+            break;
+        }
+    }
+    let query =
+        sqlx::query("SELECT seq, entry_id, digest, entry FROM log_outbox WHERE seq <= ? ORDER BY seq");
+    let rows = query.bind(last as i64).fetch_all(connection).await?;
+    let parse = |row: &_| {
+        Ok(Waiting {
+            seq: number(row, "seq", TABLE)?,
+            id: LogEntryId(array(row, "entry_id", TABLE)?),
+            digest: array(row, "digest", TABLE)?,
+            bytes: bytes(row, "entry")?,
+        })
+    };
+    rows.iter().map(parse).collect()
+}
+
+/// Deletes these entries, which were the oldest, and returns how many were there to delete.
+pub(super) async fn delete(connection: &mut SqliteConnection, entries: &[Waiting]) -> Result<u64, Error> {
+    let last = entries.last().map_or(0, |entry| entry.seq);
+    let query = sqlx::query("DELETE FROM log_outbox WHERE seq <= ?").bind(last);
+    Ok(query.execute(connection).await?.rows_affected())
+}

@@ -1,0 +1,149 @@
+//! What readers of the log ask for. None of it needs the lease.
+
+use super::objects::damaged;
+use super::{LogEntryId, LogTree};
+use crate::database::number;
+use crate::{Error, Store};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use tyto_attest::log::{
+    EntryBundle, HASH_BYTES, Hash, LogError, NodeSource, TILE_WIDTH, Tile, TileId, TileSet,
+    consistency_proof, inclusion_proof,
+};
+
+/// How often an object is looked up that a writer replaced by a wider one meanwhile.
+const READ_ATTEMPTS: u32 = 8;
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogPlace {
+    /// In the outbox.
+    Waiting,
+    /// In the tree, as the leaf of this index.
+    Leaf(u64),
+}
+
+/// Notes which tiles a proof takes its nodes from.
+#[derive(Default)]
+struct Wanted(RefCell<BTreeSet<TileId>>);
+
+impl NodeSource for Wanted {
+    fn node(&self, height: u32, index: u64) -> Result<Hash, LogError> {
+        self.0.borrow_mut().insert(TileId::of_node(height, index).0);
+        Ok(Hash::default())
+    }
+}
+
+impl Store {
+    /// The tree as it was last committed. It may be larger than the newest checkpoint: do not give its root away.
+    pub async fn log_tree(&self) -> Result<LogTree, Error> {
+        let mut tx = self.inner.database.read().await?;
+        LogTree::current(&mut tx).await
+    }
+
+    /// Where an entry is; none if no such entry was committed.
+    pub async fn log_place(&self, id: LogEntryId) -> Result<Option<LogPlace>, Error> {
+        const SQL: &str = "SELECT -1 AS leaf FROM log_outbox WHERE entry_id = ?1 \
+             UNION ALL SELECT leaf FROM log_leaves WHERE entry_id = ?1";
+        let mut tx = self.inner.database.read().await?;
+        let row = sqlx::query(SQL).bind(id.0.as_slice()).fetch_optional(&mut *tx).await?;
+        row.map(|row| match number::<i64>(&row, "leaf", "log_leaves")? {
+            -1 => Ok(LogPlace::Waiting),
+            _ => Ok(LogPlace::Leaf(number(&row, "leaf", "log_leaves")?)),
+        })
+        .transpose()
+    }
+
+    /// How many entries wait in the outbox.
+    pub async fn log_waiting(&self) -> Result<u64, Error> {
+        let mut tx = self.inner.database.read().await?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM log_outbox").fetch_one(&mut *tx).await?;
+        Ok(count as u64)
+    }
+
+    /// A tile, full or partial. Partial ones that were replaced by wider ones are cut from those.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTile`] if the tree does not reach it; [`Error::Corrupt`].
+    pub async fn log_tile(&self, id: TileId) -> Result<Tile, Error> {
+        for _ in 0..READ_ATTEMPTS {
+            let stored = self.stored_tile(id).await?;
+            if let Some(tile) = self.inner.log.tile(stored).await? {
+                return Ok(Tile::from_bytes(id, &tile.to_bytes()[..usize::from(id.width) * HASH_BYTES])?);
+            }
+        }
+        Err(damaged(id))
+    }
+
+    /// The bundle of entries under a tile of level 0, as [`EntryBundle`] reads it.
+    ///
+    /// # Errors
+    /// As [`Store::log_tile`].
+    pub async fn log_entries(&self, id: TileId) -> Result<Bytes, Error> {
+        let id = TileId { level: 0, ..id };
+        for _ in 0..READ_ATTEMPTS {
+            let stored = self.stored_tile(id).await?;
+            if let Some(bundle) = self.inner.log.bundle(stored).await? {
+                let entries = EntryBundle::entries(&bundle, stored.width).map_err(|_| damaged(id))?;
+                let length_bytes = size_of::<u16>();
+                let kept = entries.iter().take(usize::from(id.width));
+                let end: usize = kept.map(|entry| length_bytes + entry.len()).sum();
+                return Ok(bundle.slice(..end));
+            }
+        }
+        Err(damaged(id))
+    }
+
+    /// The tile of the current tree that has what `id` has.
+    async fn stored_tile(&self, id: TileId) -> Result<TileId, Error> {
+        let size = self.log_tree().await?.size;
+        let stored = TileId::in_tree(id.level, id.index, size).filter(|stored| stored.width >= id.width);
+        stored.ok_or(Error::UnknownTile { level: id.level, index: id.index, width: id.width })
+    }
+
+    /// An entry.
+    ///
+    /// # Errors
+    /// As [`Store::log_tile`].
+    pub async fn log_entry(&self, index: u64) -> Result<Bytes, Error> {
+        let (tile, within) = (index / TILE_WIDTH as u64, (index % TILE_WIDTH as u64) as u16);
+        let id = TileId { level: 0, index: tile, width: within + 1 };
+        let bundle = self.log_entries(id).await?;
+        let entries = EntryBundle::entries(&bundle, id.width).map_err(|_| damaged(id))?;
+        entries.last().map(|entry| bundle.slice_ref(entry)).ok_or_else(|| damaged(id))
+    }
+
+    /// The hashes that lead from a leaf to the root of a tree of `size` leaves.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTree`]; [`Error::Log`] for numbers that no proof has; [`Error::Corrupt`].
+    pub async fn log_inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
+        let wanted = Wanted::default();
+        inclusion_proof(&wanted, index, size)?;
+        Ok(inclusion_proof(&self.tiles(wanted, size).await?, index, size)?)
+    }
+
+    /// The hashes that show that the tree of `new_size` leaves extends the one of `old_size`.
+    ///
+    /// # Errors
+    /// As [`Store::log_inclusion_proof`].
+    pub async fn log_consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Hash>, Error> {
+        let wanted = Wanted::default();
+        consistency_proof(&wanted, old_size, new_size)?;
+        Ok(consistency_proof(&self.tiles(wanted, new_size).await?, old_size, new_size)?)
+    }
+
+    /// The tiles of a tree that a proof wants.
+    async fn tiles(&self, wanted: Wanted, size: u64) -> Result<TileSet, Error> {
+        let current = self.log_tree().await?.size;
+        if size > current {
+            return Err(Error::UnknownTree { size, current });
+        }
+        let mut tiles = TileSet::new();
+        for id in wanted.0.into_inner() {
+            tiles.insert(self.log_tile(id).await?);
+        }
+        Ok(tiles)
+    }
+}

@@ -1,0 +1,351 @@
+//! The durable side of the transparency log.
+
+use crate::support::{
+    GALLERY, block_id, change, committed, gallery_of_two_blocks, mutation, new_gallery, noise, reopen,
+};
+use bytes::Bytes;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+use tempfile::TempDir;
+use tyto_attest::log::{Sequencer, TileId, edge_tiles, leaf_hash, verify_consistency, verify_inclusion};
+use tyto_attest::{Checkpoint, TreeHead};
+use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
+use tyto_store::{Error, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter, Outcome, Store};
+
+const LEASE_MS: u64 = 10_000;
+
+/// The fast set: what is tested here is storage.
+static KEY: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(ParameterSet::Shake128f).expect("a key"));
+
+/// Entry `number`: its id begins with the number.
+pub(crate) fn entry(number: u64) -> LogEntry {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    let bytes = noise(0x1060_0000 ^ number, 40 + (number * 37 % 400) as usize);
+    LogEntry { id: LogEntryId(id), bytes: bytes.into() }
+}
+
+pub(crate) fn sign(tree: LogTree, time_unix_ms: u64) -> Checkpoint {
+    let head = TreeHead { log_id: [7; 32], size: tree.size, root: tree.root, time_unix_ms };
+    Checkpoint::sign(head, &KEY).expect("signs")
+}
+
+/// Acquires the lease as holder `holder` and goes on with the log.
+pub(crate) async fn writer(store: &Store, holder: u8, now_ms: u64) -> LogWriter {
+    let token = store.acquire_log([holder; 16], now_ms, LEASE_MS).await.expect("the lease is free");
+    store.resume_log(token).await.expect("resumes")
+}
+
+async fn empty_log() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(dir.path()).await.expect("opens");
+    (dir, store)
+}
+
+async fn add(store: &Store, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        store.add_log_entry(&entry(number)).await.expect("adds");
+    }
+}
+
+/// The root of entries 0 to before `size`, computed from nothing.
+fn expected(size: u64) -> LogTree {
+    let mut log = Sequencer::new();
+    let entries: Vec<Bytes> = (0..size).map(|number| entry(number).bytes).collect();
+    let root = log.append(&entries).expect("appends").root;
+    LogTree { size, root }
+}
+
+fn partial_objects(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.join("objects/log/tile")];
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder).expect("a folder of the log") {
+            let path = item.expect("an item").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(".p/") {
+                found.push(path.strip_prefix(dir.join("objects/log")).expect("below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn edge_objects(sizes: &[u64]) -> Vec<String> {
+    let edges = sizes.iter().flat_map(|&size| edge_tiles(size).expect("a size"));
+    let paths = |id: TileId| [Some(id.path()), (id.level == 0).then(|| id.entries_path())];
+    let mut paths: Vec<String> = edges.flat_map(paths).flatten().collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[tokio::test]
+async fn entries_become_leaves_in_the_order_of_their_commits() {
+    let (dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    assert_eq!(log.append(100).await.unwrap(), 0..0);
+    add(&store, 0..700).await;
+    assert_eq!(store.log_place(entry(5).id).await.unwrap(), Some(LogPlace::Waiting));
+    let mut size = 0;
+    for batch in [1, 2, 250, 3, 300, 4096] {
+        let leaves = log.append(batch).await.unwrap();
+        assert_eq!(leaves, size..700.min(size + u64::from(batch)));
+        size = leaves.end;
+        assert_eq!(store.log_tree().await.unwrap(), expected(size));
+    }
+    assert_eq!(store.log_waiting().await.unwrap(), 0);
+    for number in [0, 1, 255, 256, 511, 699] {
+        assert_eq!(store.log_place(entry(number).id).await.unwrap(), Some(LogPlace::Leaf(number)));
+        assert_eq!(store.log_entry(number).await.unwrap(), entry(number).bytes);
+    }
+    assert_eq!(store.log_place(entry(700).id).await.unwrap(), None);
+    assert!(matches!(store.log_entry(700).await, Err(Error::UnknownTile { level: 0, index: 2, width: 189 })));
+    assert_eq!(partial_objects(dir.path()), edge_objects(&[700]), "narrower tiles were replaced");
+}
+
+#[tokio::test]
+async fn proofs_come_from_the_stored_tiles() {
+    let (_dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    add(&store, 0..600).await;
+    log.append(300).await.unwrap();
+    log.append(300).await.unwrap();
+    for (index, size) in [(0, 1), (17, 300), (299, 300), (299, 600), (256, 257), (599, 600), (3, 511)] {
+        let proof = store.log_inclusion_proof(index, size).await.unwrap();
+        let leaf = leaf_hash(&entry(index).bytes);
+        verify_inclusion(&leaf, index, size, &proof, &expected(size).root).unwrap();
+        let proof = store.log_consistency_proof(size, 600).await.unwrap();
+        verify_consistency(size, &expected(size).root, 600, &expected(600).root, &proof).unwrap();
+    }
+    let beyond = store.log_inclusion_proof(600, 601).await;
+    assert!(matches!(beyond, Err(Error::UnknownTree { size: 601, current: 600 })), "{beyond:?}");
+    assert!(matches!(store.log_inclusion_proof(5, 5).await, Err(Error::Log(_))));
+}
+
+#[tokio::test]
+async fn a_mutation_and_its_entry_commit_together_or_not_at_all() {
+    let (_dir, store) = gallery_of_two_blocks().await;
+    let first = mutation(3, vec![change(block_id(0), 1, 0, &[1], &[])]);
+    assert_eq!(store.apply(first.clone(), Some(&entry(0))).await.unwrap(), committed(3));
+    // Repeated, in conflict, refused: nothing is added.
+    let again = store.apply(first.clone(), Some(&entry(1))).await.unwrap();
+    assert_eq!(again, Outcome::Repeated { manifest_version: 3 });
+    let late = mutation(9, vec![change(block_id(1), 1, 0, &[1], &[])]);
+    assert_eq!(store.apply(late, Some(&entry(1))).await.unwrap(), Outcome::Conflict { current: 3 });
+    let wrong = mutation(4, vec![change(block_id(0), 2, 1, &[1], &[])]);
+    assert!(matches!(store.apply(wrong, Some(&entry(1))).await, Err(Error::SlotUsed { .. })));
+    // And an entry that is refused keeps the mutation from being committed.
+    let other = LogEntry { id: entry(0).id, bytes: entry(1).bytes };
+    let second = mutation(4, vec![change(block_id(0), 2, 1, &[2], &[])]);
+    let refused = store.apply(second.clone(), Some(&other)).await;
+    assert!(matches!(refused, Err(Error::EntryIdUsed(id)) if id == entry(0).id));
+    assert_eq!(store.apply(second, Some(&entry(1))).await.unwrap(), committed(4));
+    store.delete_gallery(GALLERY, Some(&entry(2))).await.unwrap();
+    assert!(store.create_gallery(new_gallery(GALLERY), Some(&entry(3))).await.is_err());
+    let mut new = new_gallery(GALLERY);
+    new.parameters = crate::support::parameters(tyto_scheme::GalleryId([9; 16]));
+    store.create_gallery(new, Some(&entry(3))).await.unwrap();
+    let mut log = writer(&store, 1, 0).await;
+    assert_eq!(log.append(100).await.unwrap(), 0..4);
+    assert_eq!(log.tree(), expected(4));
+}
+
+#[tokio::test]
+async fn an_entry_is_added_once_under_its_id() {
+    let (_dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    add(&store, 0..1).await;
+    add(&store, 0..1).await;
+    log.append(10).await.unwrap();
+    add(&store, 0..1).await;
+    assert_eq!(log.append(10).await.unwrap(), 1..1);
+    let other = LogEntry { id: entry(0).id, bytes: entry(1).bytes };
+    assert!(matches!(store.add_log_entry(&other).await, Err(Error::EntryIdUsed(_))));
+    let long = LogEntry { id: entry(1).id, bytes: vec![0; 65_536].into() };
+    assert!(matches!(store.add_log_entry(&long).await, Err(Error::Limit { max: 65_535, .. })));
+    let empty = LogEntry { id: entry(1).id, bytes: Bytes::new() };
+    assert!(matches!(store.add_log_entry(&empty).await, Err(Error::Empty(_))));
+}
+
+#[tokio::test]
+async fn checkpoints_are_never_contradicted() {
+    let (dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    assert_eq!(log.tree_to_sign(), None, "an empty log has no checkpoint");
+    add(&store, 0..30).await;
+    log.append(10).await.unwrap();
+    let ten = log.tree_to_sign().unwrap();
+    log.append(10).await.unwrap();
+    assert_eq!(partial_objects(dir.path()), edge_objects(&[10, 20]));
+    let first = sign(ten, 1);
+    let stored = log.publish(&first).await.unwrap();
+    assert_eq!(store.latest_checkpoint().await.unwrap(), Some(stored.clone()));
+    assert_eq!(log.publish(&first).await.unwrap(), stored, "a repetition");
+    assert_eq!(fs::read(dir.path().join("objects/log/checkpoint")).unwrap(), first.encode());
+
+    let twenty = log.tree_to_sign().unwrap();
+    let second = sign(twenty, 2);
+    log.publish(&second).await.unwrap();
+    let contradicts = |result| matches!(result, Err(Error::CheckpointContradicts { newest: 20, .. }));
+    assert!(contradicts(log.publish(&sign(twenty, 3)).await), "another one of the same size");
+    assert!(contradicts(log.publish(&sign(ten, 3)).await), "a smaller one");
+    assert!(contradicts(log.publish(&first).await), "an earlier one");
+    log.append(10).await.unwrap();
+    let wrong_root = LogTree { size: 30, root: [1; 32] };
+    assert!(matches!(log.publish(&sign(wrong_root, 3)).await, Err(Error::CheckpointTree { size: 30 })));
+    assert!(matches!(log.publish(&sign(expected(25), 3)).await, Err(Error::CheckpointTree { size: 25 })));
+    let head = TreeHead { log_id: [8; 32], ..*sign(expected(30), 3).head() };
+    let foreign = Checkpoint::sign(head, &KEY).unwrap();
+    assert!(matches!(log.publish(&foreign).await, Err(Error::CheckpointLog)));
+    assert_eq!(partial_objects(dir.path()), edge_objects(&[20, 30]));
+
+    let size = |checkpoint: Option<tyto_store::StoredCheckpoint>| checkpoint.map(|found| found.size());
+    for (leaf, covering) in [(0, Some(10)), (9, Some(10)), (10, Some(20)), (19, Some(20)), (20, None)] {
+        assert_eq!(size(store.checkpoint_covering(leaf).await.unwrap()), covering, "leaf {leaf}");
+    }
+}
+
+#[tokio::test]
+async fn a_superseded_writer_changes_nothing() {
+    let (_dir, store) = empty_log().await;
+    let mut stale = writer(&store, 1, 0).await;
+    add(&store, 0..20).await;
+    stale.append(5).await.unwrap();
+    let signed = sign(stale.tree_to_sign().unwrap(), 1);
+    // Held until the lease runs out, which renewals put off.
+    let early = store.acquire_log([2; 16], LEASE_MS - 1, LEASE_MS).await;
+    assert!(matches!(early, Err(Error::LogHeld { until_ms: LEASE_MS })));
+    store.renew_log(&stale.token(), 5, LEASE_MS).await.unwrap();
+    assert!(store.acquire_log([2; 16], LEASE_MS, LEASE_MS).await.is_err());
+    let mut current = writer(&store, 2, LEASE_MS + 5).await;
+    assert!(current.token().epoch() > stale.token().epoch());
+
+    let fenced = |error: Error| matches!(error, Error::LogFenced { epoch: 1, current: 2 });
+    assert!(fenced(stale.append(5).await.unwrap_err()));
+    assert!(fenced(stale.publish(&signed).await.unwrap_err()));
+    assert!(fenced(store.renew_log(&stale.token(), 0, LEASE_MS).await.unwrap_err()));
+    assert!(fenced(store.resume_log(stale.token()).await.unwrap_err()));
+    assert_eq!(store.log_tree().await.unwrap(), expected(5));
+    assert_eq!(store.latest_checkpoint().await.unwrap(), None);
+    assert_eq!(current.append(100).await.unwrap(), 5..20);
+    assert_eq!(store.log_tree().await.unwrap(), expected(20));
+    // Given back, the lease is free at once.
+    store.renew_log(&current.token(), 0, 0).await.unwrap();
+    writer(&store, 3, 1).await;
+}
+
+#[tokio::test]
+async fn of_two_writers_at_once_one_commits() {
+    let (_dir, store) = empty_log().await;
+    let mut holder = 0;
+    for round in 0..20 {
+        add(&store, round * 10..round * 10 + 10).await;
+        // The second acquires the lease while the first one is anywhere in its append.
+        let mut first = writer(&store, holder + 1, round * 2 * LEASE_MS).await;
+        let rival = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            let mut second = writer(&store, holder + 2, (round * 2 + 1) * LEASE_MS).await;
+            second.append(7).await
+        };
+        let (one, two) = tokio::join!(first.append(4), rival);
+        let taken = one.as_ref().map_or(0, |leaves| leaves.end - leaves.start);
+        assert!(matches!(one, Ok(_) | Err(Error::LogFenced { .. } | Error::LogOutOfStep { .. })), "{one:?}");
+        // Between the rival's resuming and its append nobody can commit: its token voids the first one's.
+        assert_eq!(two.unwrap(), round * 10 + taken..round * 10 + taken + 7);
+        holder += 2;
+        let mut last = writer(&store, holder, (round * 2 + 1) * LEASE_MS).await;
+        last.append(100).await.unwrap();
+        assert_eq!(store.log_tree().await.unwrap(), expected(round * 10 + 10));
+        store.renew_log(&last.token(), 0, 0).await.unwrap();
+    }
+}
+
+/// A log of 300 entries with a checkpoint of 290, closed.
+async fn closed_log() -> (TempDir, LogToken) {
+    let (dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    add(&store, 0..300).await;
+    log.append(290).await.unwrap();
+    log.publish(&sign(log.tree(), 1)).await.unwrap();
+    log.append(10).await.unwrap();
+    let token = log.token();
+    drop(log);
+    store.close().await;
+    (dir, token)
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_the_log_stood() {
+    let (dir, token) = closed_log().await;
+    let store = Store::open(dir.path()).await.unwrap();
+    add(&store, 300..520).await;
+    let mut log = store.resume_log(token).await.unwrap();
+    assert_eq!(log.tree(), expected(300));
+    assert_eq!(log.append(1000).await.unwrap(), 300..520);
+    assert_eq!(log.tree(), expected(520));
+    drop(log);
+    let store = reopen(&dir, store).await;
+    assert_eq!(store.resume_log(token).await.unwrap().tree(), expected(520));
+    // A checkpoint whose object was not written any more is put again.
+    fs::remove_file(dir.path().join("objects/log/checkpoint")).unwrap();
+    store.resume_log(token).await.unwrap();
+    let newest = store.latest_checkpoint().await.unwrap().unwrap();
+    assert_eq!(fs::read(dir.path().join("objects/log/checkpoint")).unwrap(), newest.signed);
+}
+
+#[tokio::test]
+async fn a_restart_on_damaged_tiles_is_refused() {
+    let damage: [(&str, fn(&mut Vec<u8>), &str); 5] = [
+        ("tile/1/000.p/1", |bytes| bytes[3] ^= 1, "root"),
+        ("tile/0/001.p/44", |bytes| bytes[3] ^= 1, "corrupt"),
+        ("tile/0/001.p/44", |bytes| bytes.truncate(64), "corrupt"),
+        ("tile/entries/001.p/44", |bytes| bytes[30] ^= 1, "corrupt"),
+        ("checkpoint", |bytes| bytes[40] ^= 1, "corrupt or rolled back"),
+    ];
+    for (path, change, expected) in damage {
+        let (dir, token) = closed_log().await;
+        let object = dir.path().join("objects/log").join(path);
+        let mut bytes = fs::read(&object).unwrap();
+        change(&mut bytes);
+        fs::write(&object, bytes).unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let found = match store.resume_log(token).await.unwrap_err() {
+            Error::LogRoot { size: 300 } => "root",
+            Error::Corrupt(_) if path != "checkpoint" => "corrupt",
+            Error::Corrupt(_) | Error::LogRolledBack { .. } => "corrupt or rolled back",
+            other => panic!("{path}: {other}"),
+        };
+        assert_eq!(found, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_older_than_what_was_published_is_refused() {
+    let (dir, _) = closed_log().await;
+    let (database, copy) = (dir.path().join("tyto.sqlite"), dir.path().join("copy"));
+    fs::copy(&database, &copy).unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let mut log = writer(&store, 1, 0).await;
+    log.publish(&sign(log.tree(), 2)).await.unwrap();
+    let token = log.token();
+    drop(log);
+    store.close().await;
+    drop(store);
+    fs::rename(&copy, &database).unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let stale = store.resume_log(token).await;
+    assert!(matches!(stale, Err(Error::LogFenced { .. })), "{stale:?}");
+    let token = store.acquire_log([1; 16], 0, LEASE_MS).await.unwrap();
+    let refused = store.resume_log(token).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::LogRolledBack { database_size: 290, published_size: 300 }),
+        "{refused:?}"
+    );
+}
