@@ -212,14 +212,6 @@ pub enum Error {
         /// Hashes asked for.
         width: u16,
     },
-    /// The log has not so many entries yet.
-    #[error("the log has {current} entries, not {size}")]
-    UnknownTree {
-        /// Entries of the tree asked for.
-        size: u64,
-        /// Entries that are committed.
-        current: u64,
-    },
     /// A number that no tree of the log has, or a stored tile that is not what its name says.
     #[error("the log refuses")]
     Log(#[from] LogError),
@@ -314,8 +306,7 @@ impl Error {
             | Self::UnknownBlock(_)
             | Self::UnknownUpload(_)
             | Self::UnknownTicket(_)
-            | Self::UnknownTile { .. }
-            | Self::UnknownTree { .. } => Fault::NotFound,
+            | Self::UnknownTile { .. } => Fault::NotFound,
             Self::GalleryExists(_)
             | Self::GalleryDeleted(_)
             | Self::TicketExists(_)

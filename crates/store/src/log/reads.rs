@@ -5,11 +5,9 @@ use super::{LogEntryId, LogTree};
 use crate::database::number;
 use crate::{Error, Store};
 use bytes::Bytes;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use tyto_attest::log::{
-    EntryBundle, HASH_BYTES, Hash, LogError, NodeSource, TILE_WIDTH, Tile, TileId, TileSet,
-    consistency_proof, inclusion_proof,
+    EntryBundle, HASH_BYTES, Hash, TILE_WIDTH, Tile, TileId, TileSet, consistency_proof, inclusion_proof,
+    tiles_for_consistency, tiles_for_inclusion,
 };
 
 /// How often an object is looked up that a writer replaced by a wider one meanwhile.
@@ -22,17 +20,6 @@ pub enum LogPlace {
     Waiting,
     /// In the tree, as the leaf of this index.
     Leaf(u64),
-}
-
-/// Notes which tiles a proof takes its nodes from.
-#[derive(Default)]
-struct Wanted(RefCell<BTreeSet<TileId>>);
-
-impl NodeSource for Wanted {
-    fn node(&self, height: u32, index: u64) -> Result<Hash, LogError> {
-        self.0.borrow_mut().insert(TileId::of_node(height, index).0);
-        Ok(Hash::default())
-    }
 }
 
 impl Store {
@@ -117,11 +104,10 @@ impl Store {
     /// The hashes that lead from a leaf to the root of a tree of `size` leaves.
     ///
     /// # Errors
-    /// [`Error::UnknownTree`]; [`Error::Log`] for numbers that no proof has; [`Error::Corrupt`].
+    /// [`Error::Log`] for a leaf or a tree that is not there; [`Error::Corrupt`].
     pub async fn log_inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, Error> {
-        let wanted = Wanted::default();
-        inclusion_proof(&wanted, index, size)?;
-        Ok(inclusion_proof(&self.tiles(wanted, size).await?, index, size)?)
+        let wanted = tiles_for_inclusion(index, size, self.log_tree().await?.size)?;
+        Ok(inclusion_proof(&self.log_tiles(&wanted).await?, index, size)?)
     }
 
     /// The hashes that show that the tree of `new_size` leaves extends the one of `old_size`.
@@ -129,20 +115,18 @@ impl Store {
     /// # Errors
     /// As [`Store::log_inclusion_proof`].
     pub async fn log_consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Hash>, Error> {
-        let wanted = Wanted::default();
-        consistency_proof(&wanted, old_size, new_size)?;
-        Ok(consistency_proof(&self.tiles(wanted, new_size).await?, old_size, new_size)?)
+        let wanted = tiles_for_consistency(old_size, new_size, self.log_tree().await?.size)?;
+        Ok(consistency_proof(&self.log_tiles(&wanted).await?, old_size, new_size)?)
     }
 
-    /// The tiles of a tree that a proof wants.
-    async fn tiles(&self, wanted: Wanted, size: u64) -> Result<TileSet, Error> {
-        let current = self.log_tree().await?.size;
-        if size > current {
-            return Err(Error::UnknownTree { size, current });
-        }
+    /// These tiles.
+    ///
+    /// # Errors
+    /// As [`Store::log_tile`].
+    pub async fn log_tiles(&self, ids: &[TileId]) -> Result<TileSet, Error> {
         let mut tiles = TileSet::new();
-        for id in wanted.0.into_inner() {
-            tiles.insert(self.log_tile(id).await?);
+        for id in ids {
+            tiles.insert(self.log_tile(*id).await?);
         }
         Ok(tiles)
     }

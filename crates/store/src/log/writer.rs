@@ -84,7 +84,7 @@ impl Store {
         let tree = LogTree::current(&mut tx).await?;
         let newest = checkpoints::newest(&mut tx).await?;
         drop(tx);
-        let checkpoint_size = newest.as_ref().map_or(0, |newest| newest.size());
+        let checkpoint_size = newest.as_ref().map_or(0, checkpoints::StoredCheckpoint::size);
         checkpoints::reconcile(&self.inner.log, newest).await?;
         let edge = Edge::read(self, tree).await?;
         Ok(LogWriter { store: self.clone(), token, edge, checkpoint_size, signing_size: 0 })

@@ -53,7 +53,8 @@ async fn deleting_takes_everything_and_leaves_the_id_unusable() {
     assert_eq!(files(dir.path()).len(), 1);
     store.delete_gallery(GALLERY, None).await.unwrap();
     assert!(files(dir.path()).is_empty());
-    let left = dump(dir.path()).await;
+    let mut left = dump(dir.path()).await;
+    left.retain(|row| !row.starts_with("log_lock"));
     assert!(left.iter().all(|row| row.starts_with("galleries") || row.starts_with("deleted_galleries")));
     assert_eq!(left.len(), 2);
     let gone = store.delete_gallery(GALLERY, None).await.unwrap_err();

@@ -32,7 +32,11 @@ struct Told {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| b"0123456789abcdef"[usize::from(digit)] as char)
+        .collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -53,7 +57,7 @@ async fn work(dir: &Path) {
     let mut next = next_entry(&store).await;
     println!("told started");
     for round in next.. {
-        for _ in 0..1 + round % 7 * (round % 3) {
+        for _ in 0..=round % 7 * (round % 3) {
             store.add_log_entry(&entry(next)).await.unwrap();
             next += 1;
             println!("told entry {next}");
