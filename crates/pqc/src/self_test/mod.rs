@@ -50,14 +50,14 @@ const CHECKS: [Check; 11] = [
         holds: |known| ml_dsa(known).unwrap_or(false),
     },
     Check {
-        primitive: "SLH-DSA-SHAKE-128s",
-        known: include_bytes!("known/slh-dsa-shake-128s.bin"),
-        holds: |known| slh_dsa(slhdsa::ParameterSet::Shake128s, known).is_ok(),
+        primitive: "SLH-DSA-SHAKE-128f",
+        known: include_bytes!("known/slh-dsa-shake-128f.bin"),
+        holds: |known| slh_dsa(slhdsa::ParameterSet::Shake128f, known).is_ok(),
     },
     Check {
-        primitive: "SLH-DSA-SHA2-128s",
-        known: include_bytes!("known/slh-dsa-sha2-128s.bin"),
-        holds: |known| slh_dsa(slhdsa::ParameterSet::Sha2_128s, known).is_ok(),
+        primitive: "SLH-DSA-SHA2-128f",
+        known: include_bytes!("known/slh-dsa-sha2-128f.bin"),
+        holds: |known| slh_dsa(slhdsa::ParameterSet::Sha2_128f, known).is_ok(),
     },
 ];
 

@@ -15,7 +15,7 @@ fn the_self_test_passes() {
 fn other_answers_fail() {
     for check in &CHECKS {
         assert!((check.holds)(check.known), "{}", check.primitive);
-        let step = check.known.len().div_ceil(300);
+        let step = check.known.len().div_ceil(100);
         for i in (0..check.known.len()).step_by(step) {
             let mut other = check.known.to_vec();
             other[i] ^= 1 << (i % 8);
@@ -60,8 +60,8 @@ fn known_answers_are_those_of_other_implementations() {
         ("ML-KEM-768", ml_kem_answer!(ml_kem::DecapsulationKey768)),
         ("ML-KEM-1024", ml_kem_answer!(ml_kem::DecapsulationKey1024)),
         ("ML-DSA-65", ml_dsa_answer()),
-        ("SLH-DSA-SHAKE-128s", slh_dsa_answer::<slh_dsa::Shake128s>()),
-        ("SLH-DSA-SHA2-128s", slh_dsa_answer::<slh_dsa::Sha2_128s>()),
+        ("SLH-DSA-SHAKE-128f", slh_dsa_answer::<slh_dsa::Shake128f>()),
+        ("SLH-DSA-SHA2-128f", slh_dsa_answer::<slh_dsa::Sha2_128f>()),
     ];
     for (primitive, answer) in answers {
         let check = CHECKS.iter().find(|check| check.primitive == primitive).unwrap();

@@ -6,6 +6,7 @@ mod bytes;
 mod keys;
 mod mldsa;
 mod mlkem;
+mod pqclean;
 mod slhdsa;
 mod sponge;
 mod stream;

@@ -19,7 +19,7 @@ use crate::bytes::hex;
 use serde_json::Value;
 
 /// The test groups of one file of the data set.
-fn groups(file: &str) -> Option<Vec<Value>> {
+pub(crate) fn groups(file: &str) -> Option<Vec<Value>> {
     let directory = std::env::var_os("TYTO_TEST_DATA_DIR").map(PathBuf::from).or_else(|| {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         here.ancestors().map(|a| a.join("shared/data")).find(|d| d.is_dir())
@@ -36,15 +36,15 @@ fn groups(file: &str) -> Option<Vec<Value>> {
     Some(document["testGroups"].as_array().unwrap().clone())
 }
 
-fn cases(group: &Value) -> &[Value] {
+pub(crate) fn cases(group: &Value) -> &[Value] {
     group["tests"].as_array().unwrap()
 }
 
-fn parameter_set(group: &Value) -> &str {
+pub(crate) fn parameter_set(group: &Value) -> &str {
     group["parameterSet"].as_str().unwrap()
 }
 
-fn field(case: &Value, name: &str) -> Vec<u8> {
+pub(crate) fn field(case: &Value, name: &str) -> Vec<u8> {
     hex(case[name].as_str().unwrap())
 }
 
