@@ -145,12 +145,7 @@ impl RunningServer {
             Err(_) => {
                 tracing::warn!(deadline_s = deadline.as_secs(), "the drain deadline cuts off calls");
                 self.cut.send_replace(true);
-                let ended = async {
-                    // Whatever became of the connections, they are over.
-                    let _ = (&mut self.transport).await;
-                    self.app.work.idle().await;
-                };
-                if tokio::time::timeout(CUT_OFF, ended).await.is_err() {
+                if tokio::time::timeout(CUT_OFF, &mut self.transport).await.is_err() {
                     self.transport.abort();
                 }
                 Ok(())

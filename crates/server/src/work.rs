@@ -48,12 +48,11 @@ impl Work {
     }
 
     /// The same on threads that give way: so does whatever the future spawns or computes.
-    pub(crate) fn in_background<T: Send + 'static>(
+    pub(crate) async fn in_background<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> impl Future<Output = Result<T, Error>> {
-        let task = self.background.spawn(counted(self.begin(), work));
-        async { task.await? }
+    ) -> Result<T, Error> {
+        self.background.spawn(counted(self.begin(), work)).await?
     }
 
     /// Runs a future on threads that do not give way, called from one that does: for what holds the store's only
@@ -73,9 +72,9 @@ impl Work {
         Ok(self.background.spawn_blocking(work).await?)
     }
 
-    /// The same for a future that nobody waits for but the shutdown.
+    /// Runs a future on threads that give way, without being counted.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.background.spawn(counted(self.begin(), work));
+        self.background.spawn(work);
     }
 
     /// Frees something large where that keeps nobody waiting.

@@ -7,10 +7,9 @@ use crate::service::provision::Upload;
 use crate::service::{galleries, mutation, provision, records};
 use crate::status::status;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tyto_api::gallery::{Mutation, Outcome, ProvisionPart, gallery_id, upload_of};
@@ -77,10 +76,8 @@ impl GalleryService for GalleryHandler {
         &self,
         request: Request<Streaming<proto::ProvisionRequest>>,
     ) -> Result<Response<proto::ProvisionResponse>, Status> {
-        // Large messages are decoded where they are received: in the background.
-        let (app, stream) = (self.0.clone(), request.into_inner());
-        let received = self.0.work.in_background(async move { receive_segment(&app, stream).await });
-        call(&self.0, "Provision", async { Ok(received.await?.into()) }).await
+        call(&self.0, "Provision", async { Ok(receive_segment(&self.0, request.into_inner()).await?.into()) })
+            .await
     }
 
     async fn get_upload(
@@ -100,10 +97,23 @@ impl GalleryService for GalleryHandler {
         &self,
         request: Request<Streaming<proto::EnrolRequest>>,
     ) -> Result<Response<Self::EnrolStream>, Status> {
-        let (sender, answers) = mpsc::channel(1);
-        // In the background: a message has megabytes in thousands of fields, and is decoded where it is received.
-        self.0.work.spawn(enrol_all(self.0.clone(), request.into_inner(), sender));
-        Ok(Response::new(ReceiverStream::new(answers).boxed()))
+        // One request at a time: each is answered before the next is read. An error ends the stream.
+        let state = Some((self.0.clone(), request.into_inner()));
+        let answers = stream::unfold(state, async |state| {
+            let (app, mut requests) = state?;
+            let message = next_until_drained(&app, &mut requests).await.transpose()?;
+            let started = Instant::now();
+            let result = match message {
+                Ok(message) => enrol_one(&app, message).await,
+                Err(error) => Err(error),
+            };
+            finish(&app, "Enrol", started, result.as_ref().err());
+            match result {
+                Ok(outcome) => Some((Ok(outcome.into()), Some((app, requests)))),
+                Err(error) => Some((Err(status("Enrol", &error)), None)),
+            }
+        });
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn remove(
@@ -160,32 +170,6 @@ impl GalleryService for GalleryHandler {
             Ok(proto::FetchDeltasResponse { deltas: deltas.into_iter().map(Into::into).collect() })
         })
         .await
-    }
-}
-
-/// One request at a time: each is answered before the next is read. An error ends the stream.
-async fn enrol_all(
-    app: Arc<App>,
-    mut requests: Streaming<proto::EnrolRequest>,
-    answers: mpsc::Sender<Result<proto::EnrolResponse, Status>>,
-) {
-    loop {
-        let message = tokio::select! {
-            message = next_until_drained(&app, &mut requests) => message,
-            () = answers.closed() => return,
-        };
-        let Some(message) = message.transpose() else { return };
-        let started = Instant::now();
-        let result = match message {
-            Ok(message) => enrol_one(&app, message).await,
-            Err(error) => Err(error),
-        };
-        finish(&app, "Enrol", started, result.as_ref().err());
-        let ended = result.is_err();
-        let answer = result.map(Into::into).map_err(|error| status("Enrol", &error));
-        if answers.send(answer).await.is_err() || ended {
-            return;
-        }
     }
 }
 

@@ -28,10 +28,8 @@ impl MatchingService for MatchingHandler {
         &self,
         request: Request<Streaming<proto::UploadTicketRequest>>,
     ) -> Result<Response<proto::UploadTicketResponse>, Status> {
-        let (app, stream) = (self.0.clone(), request.into_inner());
-        let received = self.0.work.in_background(async move { receive_ticket(&app, stream).await });
         call(&self.0, "UploadTicket", async {
-            let expires_unix_ms = received.await?;
+            let expires_unix_ms = receive_ticket(&self.0, request.into_inner()).await?;
             Ok(proto::UploadTicketResponse { expires_unix_ms })
         })
         .await
