@@ -241,14 +241,11 @@ fn verifications_do_not_queue_behind_passes_and_enrolments() {
     let packed = (after.value("templates") as u64).div_ceil(2048) * 2048 * 656;
     assert!(peak < packed + (600 << 20), "{peak} bytes for {packed} bytes of packed templates");
     if soak() {
-        // What is beyond, up to milliseconds, is a system with fewer cores than busy threads, clients' among them.
-        let most = block.quantile(0.99);
-        assert!(
-            wait.quantile(0.99) <= most,
-            "verifications waited for more than one block's pass of {most:?}"
-        );
         // A mark takes its turn after the mutation that holds the store's writer, and after no pass.
         assert!(mark.quantile(0.9) <= mutation, "a ticket waited {:?} for its mark", mark.quantile(0.9));
+        // Last, because two cores that the clients share do not reach it yet: see decision 0016.
+        let (waited, block) = (wait.quantile(0.999), block.mean());
+        assert!(waited <= block, "verifications waited {waited:?} at p99.9, one block's pass is {block:?}");
     }
 }
 
