@@ -44,15 +44,19 @@ impl Algorithm {
     }
 
     /// The algorithm with this number.
+    pub fn with_cose_number(number: i64) -> Option<Self> {
+        if number == COSE_ALGORITHM_ML_DSA_65 {
+            return Some(Self::MlDsa65);
+        }
+        ParameterSet::ALL.into_iter().find(|set| slh_dsa_number(*set) == number).map(Self::SlhDsa)
+    }
+
+    /// The algorithm with this number.
     ///
     /// # Errors
     /// [`Error::UnknownAlgorithm`].
     pub(crate) fn from_cose_number(part: Part, number: i64) -> Result<Self, Error> {
-        if number == COSE_ALGORITHM_ML_DSA_65 {
-            return Ok(Self::MlDsa65);
-        }
-        let set = ParameterSet::ALL.into_iter().find(|set| slh_dsa_number(*set) == number);
-        set.map(Self::SlhDsa).ok_or(Error::UnknownAlgorithm { part, algorithm: number })
+        Self::with_cose_number(number).ok_or(Error::UnknownAlgorithm { part, algorithm: number })
     }
 
     /// Length of a public key.

@@ -185,6 +185,11 @@ impl Checkpoint {
         self.signed.key_id
     }
 
+    /// COSE number of the algorithm that its header names.
+    pub fn algorithm(&self) -> i64 {
+        self.signed.algorithm
+    }
+
     /// Its co-signatures.
     pub fn cosignatures(&self) -> &[Cosignature] {
         &self.cosignatures
@@ -265,6 +270,11 @@ impl Cosignature {
     /// The key that signed it.
     pub fn key_id(&self) -> KeyId {
         self.signed.key_id
+    }
+
+    /// COSE number of the algorithm that its header names.
+    pub fn algorithm(&self) -> i64 {
+        self.signed.algorithm
     }
 
     /// When it was signed, by the witness's clock.

@@ -31,6 +31,7 @@ pub mod digest;
 mod error;
 mod fields;
 mod file;
+mod inspect;
 mod keys;
 pub mod log;
 mod receipt;
@@ -55,6 +56,7 @@ pub use decision::{DECISION_CONTENT_TYPE, DECISION_VERSION, Decision, Outcome};
 pub use error::{CborProblem, Error, FieldProblem, HeaderLabel, KeyLineProblem, Part};
 pub use fields::MAX_TEXT_BYTES;
 pub use file::{AttestationFile, ContentCheck, MAX_CONTENT_BYTES, VerifiedFile, verify_file};
+pub use inspect::{Claimed, Object, inspect};
 pub use keys::{MAX_TRUSTED_KEYS, TrustedKeys};
 pub use receipt::{ConsistencyReceipt, Receipt};
 pub use roots::{

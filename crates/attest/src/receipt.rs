@@ -107,6 +107,11 @@ impl ConsistencyReceipt {
         self.old_size
     }
 
+    /// The hashes of the consistency proof.
+    pub fn path(&self) -> &[Hash] {
+        &self.path
+    }
+
     /// Checks that the later tree extends the earlier one.
     pub(crate) fn verify_proof(&self, old: &TreeHead) -> Result<(), Error> {
         let head = self.checkpoint.head();

@@ -99,7 +99,7 @@ pub enum Command {
     Evaluate(evaluate::Args),
     /// Measure how fast Tyto is on this machine.
     Bench(bench::Args),
-    /// Attestations, offline.
+    /// Attestations and other evidence, offline.
     #[command(subcommand)]
     Attest(attest::Command),
 }
@@ -159,6 +159,8 @@ mod tests {
             "tyto bench",
             "tyto bench --seconds 30 --gallery-bytes 512M --json b.json --html b.html --tytod /usr/bin/tytod",
             "tyto attest verify a.tyto --trusted-keys k --json",
+            "tyto attest verify a.bundle --roots r --at 2026-11-22T14:05:00Z --json",
+            "tyto attest verify a.bundle --roots r --at none",
             "tyto attest inspect a.tyto",
         ] {
             let parsed = parse(line);
@@ -184,6 +186,9 @@ mod tests {
             "tyto evaluate",
             "tyto evaluate --synthetic 100 --embeddings a.npy --labels b",
             "tyto bench --gallery-bytes lots",
+            "tyto attest verify a.bundle --at none",
+            "tyto attest verify a.bundle --roots r --at yesterday",
+            "tyto attest verify a.bundle --roots r --root-key 12",
             "tyto bench --seconds 0",
             "tyto bench --quick --seconds 9",
         ] {

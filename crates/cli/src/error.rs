@@ -311,11 +311,24 @@ pub enum Error {
     },
 
     /// An attestation, a file around one, or a list of trusted keys is wrong.
-    #[error(transparent)]
+    #[error("check `{}` failed: {_0}", .0.check())]
     Attestation(#[from] tyto_client::attest::Error),
 
+    /// A trust root that evidence was to be judged by cannot be used.
+    #[error("the trust root {} cannot be used: check `{}` failed: {source}", .path.display(), .source.check())]
+    TrustRoot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: tyto_client::attest::Error,
+    },
+
+    /// There is no list of keys to judge evidence by.
+    #[error("whose keys are believed? Give --roots FILE, a trust root")]
+    NoTrustRoot,
+
     /// There is nobody to trust.
-    #[error("whose signature is believed? Give --trusted-keys FILE (made by `tytod key`)")]
+    #[error("whose signature is believed? Give --roots FILE, or --trusted-keys FILE (made by `tytod key`)")]
     NoTrustedKeys,
 
     /// An attestation holds, but is for somebody else.

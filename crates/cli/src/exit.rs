@@ -15,7 +15,7 @@ pub enum Exit {
     No = 1,
     /// Wrong usage, or input that cannot be used; nothing was changed.
     BadInput = 2,
-    /// An answer or an attestation failed its check and was refused.
+    /// An answer, or evidence such as an attestation, failed its check and was refused.
     Refused = 3,
     /// The server could not be reached, did not answer in time, or did not do what it was asked.
     Unavailable = 4,
@@ -35,7 +35,7 @@ Exit codes:
   0    done; verify: match; identify: every probe has a candidate
   1    the answer is no: below the threshold, no candidate, evaluate or bench found a wrong score
   2    wrong usage or input that cannot be used; nothing was changed
-  3    an answer or attestation failed its check and was refused: dishonest or broken server
+  3    an answer or evidence failed its check and was refused: dishonest or broken server
   4    the server could not be reached, did not answer in time, or did not do what it was asked
   5    not found, there already, full, or changed by somebody else at the same time
   6    no passphrase or a wrong one; no keyring, or one without the key that is needed
@@ -147,6 +147,13 @@ mod tests {
             (E::Endpoint { endpoint: "x".into() }.into(), Exit::BadInput),
             (
                 Error::in_file("keys")(A::TrustedKeys { line: 1, problem: KeyLineProblem::Header }.into()),
+                Exit::BadInput,
+            ),
+            (
+                Error::TrustRoot {
+                    path: path.clone(),
+                    source: A::InvalidSignature { part: Part::TrustRoot },
+                },
                 Exit::BadInput,
             ),
             (A::InvalidSignature { part: Part::Envelope }.into(), Exit::Refused),

@@ -12,8 +12,11 @@ pub mod input;
 pub mod output;
 pub mod passphrase;
 pub mod progress;
+pub mod shown;
 mod svg;
+pub mod time;
 pub mod trial;
+pub mod trust;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

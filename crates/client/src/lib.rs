@@ -60,5 +60,6 @@ pub use results::{
     Verification, VerifyOptions,
 };
 pub use tyto_attest as attest;
+pub use tyto_pqc as pqc;
 pub use tyto_scheme as scheme;
 pub use tyto_tenant as tenant;
