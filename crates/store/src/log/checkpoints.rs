@@ -1,13 +1,17 @@
 //! Signed checkpoints: stored before anyone sees them, and never contradicted.
+//!
+//! A checkpoint is committed in the database, then put as an object, then marked as published: only from then on do
+//! readers see it. What a failure or a crash leaves unfinished is finished by the writer's next step, or by the next
+//! writer.
 
-use super::objects::LogObjects;
+use super::lease::LogToken;
 use super::{KEPT_CHECKPOINTS, LogTree, LogWriter};
 use crate::database::{bytes, signed};
 use crate::{Error, Object, Store};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use tyto_attest::Checkpoint;
+use tyto_attest::{Checkpoint, TreeHead};
 
 /// A checkpoint as it was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,23 @@ impl StoredCheckpoint {
         Ok(Self { checkpoint, signed })
     }
 
+    /// Puts the object of the newest committed checkpoint, and then lets readers see it.
+    async fn publish(&self, store: &Store, token: &LogToken) -> Result<(), Error> {
+        store.inner.log.put_checkpoint(self.signed.clone()).await?;
+        let mut tx = store.inner.database.write().await?;
+        token.check(&mut tx).await?;
+        let query = sqlx::query("UPDATE log_lock SET published_size = ?");
+        query.bind(signed(self.size())).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether it has the tree of this head, whoever signed it and when.
+    fn is_of_tree(&self, head: &TreeHead) -> bool {
+        let own = self.checkpoint.head();
+        (own.log_id, own.size, own.root) == (head.log_id, head.size, head.root)
+    }
+
     fn from_row(row: Option<SqliteRow>) -> Result<Option<Self>, Error> {
         row.map(|row| Self::parse(bytes(&row, "signed")?)).transpose()
     }
@@ -43,46 +64,73 @@ pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<S
 /// Compares the newest checkpoint of the database with the object, which is written after it: the object may be older
 /// or missing, and is put again then. If it is newer or another one, the database was replaced by an older copy, and
 /// whatever it appended would contradict what was published.
-pub(super) async fn reconcile(objects: &LogObjects, newest: Option<StoredCheckpoint>) -> Result<(), Error> {
-    let published = objects.checkpoint().await?.map(StoredCheckpoint::parse).transpose()?;
+pub(super) async fn reconcile(
+    store: &Store,
+    token: &LogToken,
+    newest: Option<StoredCheckpoint>,
+) -> Result<(), Error> {
+    let published = store.inner.log.checkpoint().await?.map(StoredCheckpoint::parse).transpose()?;
     let size = |checkpoint: &Option<StoredCheckpoint>| checkpoint.as_ref().map_or(0, StoredCheckpoint::size);
-    if published == newest {
-        return Ok(());
-    }
     let (database_size, published_size) = (size(&newest), size(&published));
     match newest {
-        Some(newest) if published_size < database_size => objects.put_checkpoint(newest.signed).await,
+        None if published.is_none() => Ok(()),
+        Some(newest) if published_size < database_size || published.as_ref() == Some(&newest) => {
+            newest.publish(store, token).await
+        }
         _ => Err(Error::LogRolledBack { database_size, published_size }),
     }
 }
 
+/// A checkpoint that is committed and not known to be published yet.
+pub(super) struct Unpublished {
+    stored: StoredCheckpoint,
+    /// Size of the checkpoint before it, whose partial tiles are needed no more afterwards.
+    before: u64,
+}
+
 impl LogWriter {
-    /// Stores a signed checkpoint of a tree that was committed, in the database and then as an object. Only after this
-    /// may anyone see it. A repetition with the same bytes succeeds.
+    /// Publishes a signed checkpoint of a tree that was committed: in the database, then as an object. Returns what was
+    /// published: hand out this, and only this. If the newest checkpoint is of the same tree already, because an
+    /// earlier call took effect whose answer was lost, that one is returned.
+    ///
+    /// After a failure the checkpoint may or may not be committed. It is published, if it is, by the next call of this
+    /// or of [`LogWriter::append`]; [`LogWriter::tree_to_sign`] does not offer its tree again once it is known to be
+    /// committed.
     ///
     /// # Errors
-    /// [`Error::LogFenced`]; [`Error::CheckpointContradicts`] if there is another one of this size, or a larger one;
-    /// [`Error::CheckpointTree`] if no such tree was committed since the newest checkpoint;
+    /// [`Error::LogFenced`]; [`Error::CheckpointContradicts`] if there is one of this size and another root, or a
+    /// larger one; [`Error::CheckpointTree`] if no such tree was committed since the newest checkpoint;
     /// [`Error::CheckpointLog`] if it is of another log than those before.
     pub async fn publish(&mut self, checkpoint: &Checkpoint) -> Result<StoredCheckpoint, Error> {
         let signed = Bytes::from(checkpoint.encode());
-        let stored = StoredCheckpoint { checkpoint: checkpoint.clone(), signed };
-        self.commit_checkpoint(&stored).await?;
-        self.store.inner.log.put_checkpoint(stored.signed.clone()).await?;
+        let stored =
+            self.commit_checkpoint(StoredCheckpoint { checkpoint: checkpoint.clone(), signed }).await?;
         let before = std::mem::replace(&mut self.checkpoint_size, stored.size());
-        self.discard_edge(before).await;
+        self.unpublished = Some(Unpublished { stored: stored.clone(), before });
+        self.finish_publishing().await?;
         Ok(stored)
     }
 
-    async fn commit_checkpoint(&self, stored: &StoredCheckpoint) -> Result<(), Error> {
+    /// Publishes the checkpoint that was committed and not published, if there is one.
+    pub(super) async fn finish_publishing(&mut self) -> Result<(), Error> {
+        let Some(Unpublished { stored, before }) = &self.unpublished else { return Ok(()) };
+        let before = *before;
+        stored.publish(&self.store, &self.token).await?;
+        self.unpublished = None;
+        self.discard_edge(before).await;
+        Ok(())
+    }
+
+    /// Commits a checkpoint, unless there is one of its tree. Returns the one that there is.
+    async fn commit_checkpoint(&self, stored: StoredCheckpoint) -> Result<StoredCheckpoint, Error> {
         const FORGET: &str = "DELETE FROM log_checkpoints WHERE size <= \
              (SELECT size FROM log_checkpoints ORDER BY size DESC LIMIT 1 OFFSET ?)";
         let head = *stored.checkpoint.head();
         let mut tx = self.store.inner.database.write().await?;
         self.token.check(&mut tx).await?;
         if let Some(newest) = newest(&mut tx).await? {
-            if newest.signed == stored.signed {
-                return Ok(());
+            if newest.is_of_tree(&head) {
+                return Ok(newest);
             }
             if head.size <= newest.size() {
                 return Err(Error::CheckpointContradicts { size: head.size, newest: newest.size() });
@@ -101,21 +149,25 @@ impl LogWriter {
         let query = sqlx::query("DELETE FROM log_trees WHERE size < ?").bind(signed(head.size));
         query.execute(&mut *tx).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(stored)
     }
 }
 
 impl Store {
-    /// The newest checkpoint, if there is one.
+    /// The newest checkpoint that is published, if there is one.
     pub async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Error> {
+        const SQL: &str = "SELECT signed FROM log_checkpoints \
+             WHERE size <= (SELECT published_size FROM log_lock) ORDER BY size DESC LIMIT 1";
         let mut tx = self.inner.database.read().await?;
-        newest(&mut tx).await
+        StoredCheckpoint::from_row(sqlx::query(SQL).fetch_optional(&mut *tx).await?)
     }
 
-    /// The oldest checkpoint that covers a leaf, of those that are kept; none if the leaf is not covered yet.
+    /// The oldest published checkpoint that covers a leaf, of those that are kept; none if the leaf is not covered yet.
     pub async fn checkpoint_covering(&self, leaf: u64) -> Result<Option<StoredCheckpoint>, Error> {
+        const SQL: &str = "SELECT signed FROM log_checkpoints \
+             WHERE size > ? AND size <= (SELECT published_size FROM log_lock) ORDER BY size LIMIT 1";
         let mut tx = self.inner.database.read().await?;
-        let query = sqlx::query("SELECT signed FROM log_checkpoints WHERE size > ? ORDER BY size LIMIT 1");
+        let query = sqlx::query(SQL);
         StoredCheckpoint::from_row(query.bind(signed(leaf)).fetch_optional(&mut *tx).await?)
     }
 }

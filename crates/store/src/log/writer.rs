@@ -1,5 +1,6 @@
 //! Moving entries from the outbox into the tree.
 
+use super::checkpoints::Unpublished;
 use super::lease::LogToken;
 use super::objects::{cut_bundles, damaged};
 use super::outbox::{self, Waiting};
@@ -17,8 +18,9 @@ pub struct LogWriter {
     pub(super) store: Store,
     pub(super) token: LogToken,
     edge: Edge,
-    /// Entries of the newest checkpoint, 0 without one.
+    /// Entries of the newest checkpoint that was committed, 0 without one.
     pub(super) checkpoint_size: u64,
+    pub(super) unpublished: Option<Unpublished>,
     /// Entries of the tree that is being signed, 0 without one.
     signing_size: u64,
 }
@@ -85,9 +87,16 @@ impl Store {
         let newest = checkpoints::newest(&mut tx).await?;
         drop(tx);
         let checkpoint_size = newest.as_ref().map_or(0, checkpoints::StoredCheckpoint::size);
-        checkpoints::reconcile(&self.inner.log, newest).await?;
+        checkpoints::reconcile(self, &token, newest).await?;
         let edge = Edge::read(self, tree).await?;
-        Ok(LogWriter { store: self.clone(), token, edge, checkpoint_size, signing_size: 0 })
+        Ok(LogWriter {
+            store: self.clone(),
+            token,
+            edge,
+            checkpoint_size,
+            unpublished: None,
+            signing_size: 0,
+        })
     }
 }
 
@@ -110,7 +119,8 @@ impl LogWriter {
     }
 
     /// Moves up to `max_entries` of the outbox (at most [`MAX_BATCH_ENTRIES`]) into the tree, oldest first. Returns the
-    /// indices of the new leaves; none if the outbox is empty.
+    /// indices of the new leaves; none if the outbox is empty. A checkpoint that [`LogWriter::publish`] left behind is
+    /// published first.
     ///
     /// Bundles and tiles are put and synced first, then one transaction commits the tree, the places of the entries
     /// and their departure from the outbox.
@@ -119,6 +129,7 @@ impl LogWriter {
     /// [`Error::LogFenced`] if the token is void. [`Error::LogOutOfStep`] if the log is not where this writer left it,
     /// because an earlier commit took effect whose answer was lost: resume.
     pub async fn append(&mut self, max_entries: u32) -> Result<Range<u64>, Error> {
+        self.finish_publishing().await?;
         let before = self.edge.sequencer.size();
         let Some(batch) = self.next_batch(max_entries).await? else { return Ok(before..before) };
         let objects = &self.store.inner.log;

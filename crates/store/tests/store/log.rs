@@ -194,8 +194,12 @@ async fn checkpoints_are_never_contradicted() {
     let twenty = log.tree_to_sign().unwrap();
     let second = sign(twenty, 2);
     log.publish(&second).await.unwrap();
+    // Another signature of the same tree takes the place of nothing: the first one stands.
+    assert_eq!(log.publish(&sign(twenty, 3)).await.unwrap().signed, second.encode());
+    assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().signed, second.encode());
     let contradicts = |result| matches!(result, Err(Error::CheckpointContradicts { newest: 20, .. }));
-    assert!(contradicts(log.publish(&sign(twenty, 3)).await), "another one of the same size");
+    let other_root = LogTree { root: [1; 32], ..twenty };
+    assert!(contradicts(log.publish(&sign(other_root, 3)).await), "another one of the same size");
     assert!(contradicts(log.publish(&sign(ten, 3)).await), "a smaller one");
     assert!(contradicts(log.publish(&first).await), "an earlier one");
     log.append(10).await.unwrap();
@@ -211,6 +215,27 @@ async fn checkpoints_are_never_contradicted() {
     for (leaf, covering) in [(0, Some(10)), (9, Some(10)), (10, Some(20)), (19, Some(20)), (20, None)] {
         assert_eq!(size(store.checkpoint_covering(leaf).await.unwrap()), covering, "leaf {leaf}");
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_whose_object_could_not_be_put_is_published_by_the_next_step() {
+    let (dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    add(&store, 0..10).await;
+    log.append(10).await.unwrap();
+    // A folder that is not empty is in the way of the object.
+    let object = dir.path().join("objects/log/checkpoint");
+    fs::create_dir_all(object.join("in-the-way")).unwrap();
+    let ten = sign(log.tree_to_sign().unwrap(), 1);
+    let failed = log.publish(&ten).await;
+    assert!(matches!(failed, Err(Error::Blob(_))), "{failed:?}");
+    assert_eq!(store.latest_checkpoint().await.unwrap(), None, "nobody sees it before its object is there");
+    assert_eq!(store.checkpoint_covering(3).await.unwrap(), None);
+    assert_eq!(log.tree_to_sign(), None, "its tree is signed");
+    fs::remove_dir_all(&object).unwrap();
+    assert_eq!(log.append(10).await.unwrap(), 10..10);
+    assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().signed, ten.encode());
+    assert_eq!(fs::read(&object).unwrap(), ten.encode());
 }
 
 #[tokio::test]
