@@ -11,6 +11,7 @@ use crate::{Error, Object, Store};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use tyto_attest::log::verify_consistency;
 use tyto_attest::{Checkpoint, TreeHead};
 
 /// A checkpoint as it was published.
@@ -50,6 +51,17 @@ impl StoredCheckpoint {
         (own.log_id, own.size, own.root) == (head.log_id, head.size, head.root)
     }
 
+    /// Whether the log has not forgotten it: it is of the tree of the newest checkpoint, or of an earlier one that the
+    /// stored tree extends.
+    async fn is_extended_by(&self, newest: &Self, store: &Store, tree: LogTree) -> Result<bool, Error> {
+        let (own, newest) = (self.checkpoint.head(), newest.checkpoint.head());
+        if own.log_id != newest.log_id || own.size >= newest.size {
+            return Ok(self.is_of_tree(newest));
+        }
+        let proof = store.log_consistency_proof(own.size, tree.size).await?;
+        Ok(verify_consistency(own.size, &own.root, tree.size, &tree.root, &proof).is_ok())
+    }
+
     fn from_row(row: Option<SqliteRow>) -> Result<Option<Self>, Error> {
         row.map(|row| Self::parse(bytes(&row, "signed")?)).transpose()
     }
@@ -61,24 +73,32 @@ pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<S
     StoredCheckpoint::from_row(query.fetch_optional(connection).await?)
 }
 
-/// Compares the newest checkpoint of the database with the object, which is written after it: the object may be older
-/// or missing, and is put again then. If it is newer or another one, the database was replaced by an older copy, and
-/// whatever it appended would contradict what was published.
-pub(super) async fn reconcile(
-    store: &Store,
-    token: &LogToken,
-    newest: Option<StoredCheckpoint>,
-) -> Result<(), Error> {
-    let published = store.inner.log.checkpoint().await?.map(StoredCheckpoint::parse).transpose()?;
+/// Compares the newest checkpoint of the database with the object, which is put after it, and puts the object again if
+/// it is older or was never put. The object must be of the tree that is stored: otherwise the database was replaced by
+/// an older copy, and whatever it appended would contradict what was published.
+pub(super) async fn reconcile(store: &Store, token: &LogToken, tree: LogTree) -> Result<u64, Error> {
+    let mut tx = store.inner.database.read().await?;
+    let newest = newest(&mut tx).await?;
+    let published: i64 =
+        sqlx::query_scalar("SELECT published_size FROM log_lock").fetch_one(&mut *tx).await?;
+    drop(tx);
+    let object = store.inner.log.checkpoint().await?.map(StoredCheckpoint::parse).transpose()?;
     let size = |checkpoint: &Option<StoredCheckpoint>| checkpoint.as_ref().map_or(0, StoredCheckpoint::size);
-    let (database_size, published_size) = (size(&newest), size(&published));
-    match newest {
-        None if published.is_none() => Ok(()),
-        Some(newest) if published_size < database_size || published.as_ref() == Some(&newest) => {
-            newest.publish(store, token).await
+    let (database_size, published_size) = (size(&newest), size(&object));
+    let rolled_back = Error::LogRolledBack { database_size, published_size };
+    match (&newest, &object) {
+        // What stood there is unknown: it may have been newer than this database.
+        (_, None) if published > 0 => return Err(Error::Corrupt(Object::Checkpoint)),
+        (None, Some(_)) => return Err(rolled_back),
+        (Some(newest), Some(object)) if !object.is_extended_by(newest, store, tree).await? => {
+            return Err(rolled_back);
         }
-        _ => Err(Error::LogRolledBack { database_size, published_size }),
+        _ => {}
     }
+    if let Some(newest) = newest {
+        newest.publish(store, token).await?;
+    }
+    Ok(database_size)
 }
 
 /// A checkpoint that is committed and not known to be published yet.

@@ -79,16 +79,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::LogFenced`]; [`Error::LogRoot`], [`Error::LogRolledBack`] or [`Error::Corrupt`] if what is stored
-    /// does not agree: nothing may be appended then.
+    /// does not agree, or the newest checkpoint is missing as an object: nothing may be appended then.
     pub async fn resume_log(&self, token: LogToken) -> Result<LogWriter, Error> {
         let mut tx = self.inner.database.read().await?;
         token.check(&mut tx).await?;
         let tree = LogTree::current(&mut tx).await?;
-        let newest = checkpoints::newest(&mut tx).await?;
         drop(tx);
-        let checkpoint_size = newest.as_ref().map_or(0, checkpoints::StoredCheckpoint::size);
-        checkpoints::reconcile(self, &token, newest).await?;
         let edge = Edge::read(self, tree).await?;
+        let checkpoint_size = checkpoints::reconcile(self, &token, tree).await?;
         Ok(LogWriter {
             store: self.clone(),
             token,
