@@ -177,21 +177,32 @@ pub enum Error {
         /// Entries of the log.
         size: u64,
     },
-    /// The object store has a checkpoint that the database does not know: the database was replaced by an older copy.
-    #[error("a checkpoint of {published_size} entries was published, the database knows of {database_size}")]
+    /// The object store has a checkpoint that is no part of the log in the database: the database was replaced by an
+    /// older copy.
+    #[error(
+        "a checkpoint of {published_size} entries was published, and is no part of the log, with one of {database_size}"
+    )]
     LogRolledBack {
         /// Size of the newest checkpoint in the database, 0 without one.
         database_size: u64,
         /// Size of the checkpoint that was published, 0 without one.
         published_size: u64,
     },
-    /// A checkpoint of this size or of a larger one was published, with other bytes.
+    /// A checkpoint of this size and another root, or of a larger one, was published.
     #[error("a checkpoint of {newest} entries was published: another one of {size} is refused")]
     CheckpointContradicts {
         /// Size of the one that is refused.
         size: u64,
         /// Size of the newest one.
         newest: u64,
+    },
+    /// A checkpoint is earlier than the newest one.
+    #[error("a checkpoint of {time_unix_ms} is earlier than the newest one, of {newest_unix_ms}")]
+    CheckpointTime {
+        /// Its time, in Unix milliseconds.
+        time_unix_ms: u64,
+        /// Time of the newest one.
+        newest_unix_ms: u64,
     },
     /// A checkpoint is of a tree that was not committed.
     #[error("a checkpoint of {size} entries has a root that was never committed")]
@@ -325,6 +336,7 @@ impl Error {
             | Self::LogFenced { .. }
             | Self::LogOutOfStep { .. }
             | Self::CheckpointContradicts { .. }
+            | Self::CheckpointTime { .. }
             | Self::CheckpointTree { .. }
             | Self::CheckpointLog => Fault::Conflict,
             Self::UploadDigest(_)

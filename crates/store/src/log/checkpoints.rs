@@ -75,8 +75,12 @@ pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<S
 
 /// Compares the newest checkpoint of the database with the object, which is put after it, and puts the object again if
 /// it is older or was never put. The object must be of the tree that is stored: otherwise the database was replaced by
-/// an older copy, and whatever it appended would contradict what was published.
-pub(super) async fn reconcile(store: &Store, token: &LogToken, tree: LogTree) -> Result<u64, Error> {
+/// an older copy, and whatever it appended would contradict what was published. Returns what the newest one says.
+pub(super) async fn reconcile(
+    store: &Store,
+    token: &LogToken,
+    tree: LogTree,
+) -> Result<Option<TreeHead>, Error> {
     let mut tx = store.inner.database.read().await?;
     let newest = newest(&mut tx).await?;
     let published: i64 =
@@ -95,10 +99,9 @@ pub(super) async fn reconcile(store: &Store, token: &LogToken, tree: LogTree) ->
         }
         _ => {}
     }
-    if let Some(newest) = newest {
-        newest.publish(store, token).await?;
-    }
-    Ok(database_size)
+    let Some(newest) = newest else { return Ok(None) };
+    newest.publish(store, token).await?;
+    Ok(Some(*newest.checkpoint.head()))
 }
 
 /// A checkpoint that is committed and not known to be published yet.
@@ -119,13 +122,13 @@ impl LogWriter {
     ///
     /// # Errors
     /// [`Error::LogFenced`]; [`Error::CheckpointContradicts`] if there is one of this size and another root, or a
-    /// larger one; [`Error::CheckpointTree`] if no such tree was committed since the newest checkpoint;
+    /// larger one; [`Error::CheckpointTime`] if it is earlier than the newest one; [`Error::CheckpointTree`] if no such tree was committed since the newest checkpoint;
     /// [`Error::CheckpointLog`] if it is of another log than those before.
     pub async fn publish(&mut self, checkpoint: &Checkpoint) -> Result<StoredCheckpoint, Error> {
         let signed = Bytes::from(checkpoint.encode());
         let stored =
             self.commit_checkpoint(StoredCheckpoint { checkpoint: checkpoint.clone(), signed }).await?;
-        let before = std::mem::replace(&mut self.checkpoint_size, stored.size());
+        let before = self.newest.replace(*stored.checkpoint.head()).map_or(0, |head| head.size);
         self.unpublished = Some(Unpublished { stored: stored.clone(), before });
         self.finish_publishing().await?;
         Ok(stored)
@@ -154,6 +157,10 @@ impl LogWriter {
             }
             if head.size <= newest.size() {
                 return Err(Error::CheckpointContradicts { size: head.size, newest: newest.size() });
+            }
+            let (time_unix_ms, newest_unix_ms) = (head.time_unix_ms, newest.checkpoint.head().time_unix_ms);
+            if time_unix_ms < newest_unix_ms {
+                return Err(Error::CheckpointTime { time_unix_ms, newest_unix_ms });
             }
         }
         if !(LogTree { size: head.size, root: head.root }).was_committed(&mut tx).await? {

@@ -10,6 +10,7 @@ use crate::{Error, Store, blocking};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
 use std::ops::Range;
+use tyto_attest::TreeHead;
 use tyto_attest::log::{Appended, EntryBundle, Sequencer, TileId, TileSet, edge_tiles, leaf_hashes};
 
 /// The one that appends to the log, while its token is good. Several calls at a time are not possible; reading needs
@@ -18,8 +19,8 @@ pub struct LogWriter {
     pub(super) store: Store,
     pub(super) token: LogToken,
     edge: Edge,
-    /// Entries of the newest checkpoint that was committed, 0 without one.
-    pub(super) checkpoint_size: u64,
+    /// What the newest checkpoint says that was committed.
+    pub(super) newest: Option<TreeHead>,
     pub(super) unpublished: Option<Unpublished>,
     /// Entries of the tree that is being signed, 0 without one.
     signing_size: u64,
@@ -86,15 +87,8 @@ impl Store {
         let tree = LogTree::current(&mut tx).await?;
         drop(tx);
         let edge = Edge::read(self, tree).await?;
-        let checkpoint_size = checkpoints::reconcile(self, &token, tree).await?;
-        Ok(LogWriter {
-            store: self.clone(),
-            token,
-            edge,
-            checkpoint_size,
-            unpublished: None,
-            signing_size: 0,
-        })
+        let newest = checkpoints::reconcile(self, &token, tree).await?;
+        Ok(LogWriter { store: self.clone(), token, edge, newest, unpublished: None, signing_size: 0 })
     }
 }
 
@@ -108,7 +102,18 @@ impl LogWriter {
     pub fn tree_to_sign(&mut self) -> Option<LogTree> {
         let tree = self.tree();
         self.signing_size = tree.size;
-        (tree.size > self.checkpoint_size).then_some(tree)
+        (tree.size > self.checkpoint_size()).then_some(tree)
+    }
+
+    /// The earliest time that the next checkpoint can have: that of the newest one, 0 without one. Sign with the later
+    /// of this and now, so that a clock that was set back keeps nobody waiting.
+    pub fn earliest_time_unix_ms(&self) -> u64 {
+        self.newest.map_or(0, |head| head.time_unix_ms)
+    }
+
+    /// Entries of the newest checkpoint that was committed, 0 without one.
+    fn checkpoint_size(&self) -> u64 {
+        self.newest.map_or(0, |head| head.size)
     }
 
     /// The token.
@@ -194,7 +199,7 @@ impl LogWriter {
     pub(super) async fn discard_edge(&self, size: u64) {
         // Sizes that were committed are no larger than a log.
         let edge = |size| edge_tiles(size).unwrap_or_default();
-        let kept = [self.tree().size, self.checkpoint_size, self.signing_size].map(edge).concat();
+        let kept = [self.tree().size, self.checkpoint_size(), self.signing_size].map(edge).concat();
         for id in edge(size).into_iter().filter(|id| !kept.contains(id)) {
             self.store.inner.log.discard(id).await;
         }

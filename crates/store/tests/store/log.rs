@@ -241,6 +241,23 @@ async fn a_checkpoint_whose_object_could_not_be_put_is_published_by_the_next_ste
 }
 
 #[tokio::test]
+async fn the_time_of_checkpoints_does_not_go_back() {
+    let (_dir, store) = empty_log().await;
+    let mut log = writer(&store, 1, 0).await;
+    assert_eq!(log.earliest_time_unix_ms(), 0);
+    add(&store, 0..3).await;
+    log.append(1).await.unwrap();
+    log.publish(&sign(log.tree(), 5000)).await.unwrap();
+    log.append(1).await.unwrap();
+    let early = log.publish(&sign(log.tree(), 4999)).await.unwrap_err();
+    assert!(matches!(early, Error::CheckpointTime { time_unix_ms: 4999, newest_unix_ms: 5000 }), "{early:?}");
+    assert_eq!(store.resume_log(log.token()).await.unwrap().earliest_time_unix_ms(), 5000);
+    assert_eq!(log.earliest_time_unix_ms(), 5000);
+    log.publish(&sign(log.tree(), 5000)).await.unwrap();
+    assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().size(), 2);
+}
+
+#[tokio::test]
 async fn a_superseded_writer_changes_nothing() {
     let (_dir, store) = empty_log().await;
     let mut stale = writer(&store, 1, 0).await;
