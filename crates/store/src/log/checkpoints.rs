@@ -5,7 +5,7 @@
 //! writer.
 
 use super::lease::LogToken;
-use super::{KEPT_CHECKPOINTS, LogTree, LogWriter};
+use super::{LogTree, LogWriter, kept};
 use crate::database::{bytes, signed};
 use crate::{Error, Object, Store};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ impl StoredCheckpoint {
         self.checkpoint.head().size
     }
 
-    fn parse(signed: Bytes) -> Result<Self, Error> {
+    pub(super) fn parse(signed: Bytes) -> Result<Self, Error> {
         let checkpoint = Checkpoint::parse(&signed).map_err(|_| Error::Corrupt(Object::Checkpoint))?;
         Ok(Self { checkpoint, signed })
     }
@@ -146,8 +146,6 @@ impl LogWriter {
 
     /// Commits a checkpoint, unless there is one of its tree. Returns the one that there is.
     async fn commit_checkpoint(&self, stored: StoredCheckpoint) -> Result<StoredCheckpoint, Error> {
-        const FORGET: &str = "DELETE FROM log_checkpoints WHERE size <= \
-             (SELECT size FROM log_checkpoints ORDER BY size DESC LIMIT 1 OFFSET ?)";
         let head = *stored.checkpoint.head();
         let mut tx = self.store.inner.database.write().await?;
         self.token.check(&mut tx).await?;
@@ -172,7 +170,7 @@ impl LogWriter {
         }
         let query = sqlx::query("INSERT INTO log_checkpoints (size, signed) VALUES (?, ?)");
         query.bind(signed(head.size)).bind(stored.signed.as_ref()).execute(&mut *tx).await?;
-        sqlx::query(FORGET).bind(i64::from(KEPT_CHECKPOINTS)).execute(&mut *tx).await?;
+        kept::thin(&mut tx).await?;
         let query = sqlx::query("DELETE FROM log_trees WHERE size < ?").bind(signed(head.size));
         query.execute(&mut *tx).await?;
         tx.commit().await?;
@@ -189,7 +187,8 @@ impl Store {
         StoredCheckpoint::from_row(sqlx::query(SQL).fetch_optional(&mut *tx).await?)
     }
 
-    /// The oldest published checkpoint that covers a leaf, of those that are kept; none if the leaf is not covered yet.
+    /// The oldest published checkpoint that covers a leaf, of those that are kept: the earliest time that can be proven
+    /// of it. None if the leaf is not covered yet.
     pub async fn checkpoint_covering(&self, leaf: u64) -> Result<Option<StoredCheckpoint>, Error> {
         const SQL: &str = "SELECT signed FROM log_checkpoints \
              WHERE size > ? AND size <= (SELECT published_size FROM log_lock) ORDER BY size LIMIT 1";

@@ -9,6 +9,7 @@
 //! one.
 
 mod checkpoints;
+mod kept;
 mod lease;
 mod objects;
 mod outbox;
@@ -35,7 +36,8 @@ pub const MAX_OUTBOX_ENTRIES: u64 = 1 << 20;
 pub const MAX_BATCH_ENTRIES: u32 = 4096;
 /// Bytes at which [`LogWriter::append`] takes no further entry.
 pub const MAX_BATCH_BYTES: u64 = 16 << 20;
-/// Checkpoints that are kept. Older ones are forgotten: a newer one covers all that they cover.
+/// Newest checkpoints that are all kept. Of older ones, those are that are the last of their hour, under their log key,
+/// or before a time given to [`Store::keep_checkpoint_before`](crate::Store::keep_checkpoint_before).
 pub const KEPT_CHECKPOINTS: u32 = 1024;
 
 /// A tree: how many leaves, and their root.

@@ -5,6 +5,7 @@ mod deletion;
 mod galleries;
 mod log;
 mod log_crash;
+mod log_kept;
 mod mutations;
 mod reads;
 mod support;
