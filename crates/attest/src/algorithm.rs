@@ -167,6 +167,31 @@ impl PublicKey {
         }
     }
 
+    /// Reads a `SubjectPublicKeyInfo` (RFC 9881 section 4, RFC 9909 section 4), which names its algorithm.
+    ///
+    /// # Errors
+    /// [`tyto_pqc::Error::WrongKeyAlgorithm`] if no algorithm of this crate is meant; else what is wrong with the key.
+    pub fn from_spki(der: &[u8]) -> Result<Self, tyto_pqc::Error> {
+        let ml_dsa = mldsa::VerifyingKey::from_spki_for(mldsa::ParameterSet::MlDsa65, der).map(Self::MlDsa65);
+        ParameterSet::ALL.into_iter().fold(ml_dsa, |read, set| match read {
+            Err(tyto_pqc::Error::WrongKeyAlgorithm { .. }) => {
+                slhdsa::VerifyingKey::from_spki(set, der).map(Self::SlhDsa)
+            }
+            read => read,
+        })
+    }
+
+    /// The key as `SubjectPublicKeyInfo`.
+    ///
+    /// # Errors
+    /// [`tyto_pqc::Error::Backend`] if the encoding fails, which it does for no key.
+    pub fn to_spki(&self) -> Result<Vec<u8>, tyto_pqc::Error> {
+        match self {
+            Self::MlDsa65(key) => key.to_spki(),
+            Self::SlhDsa(key) => key.to_spki(),
+        }
+    }
+
     /// The encoded key.
     pub fn as_bytes(&self) -> &[u8] {
         match self {

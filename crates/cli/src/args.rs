@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, verify};
+use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, root, verify};
 use crate::{Error, exit, passphrase};
 
 /// Where `tytod` listens if nothing else is said.
@@ -102,6 +102,9 @@ pub enum Command {
     /// Attestations and other evidence, offline.
     #[command(subcommand)]
     Attest(attest::Command),
+    /// The trust root: the keys whose word is taken, signed by an offline key.
+    #[command(subcommand)]
+    Root(root::Command),
 }
 
 /// Galleries and what is in them.
@@ -162,6 +165,12 @@ mod tests {
             "tyto attest verify a.bundle --roots r --at 2026-11-22T14:05:00Z --json",
             "tyto attest verify a.bundle --roots r --at none",
             "tyto attest inspect a.tyto",
+            "tyto root init roots --name acme --algorithm slh-dsa-shake-128f --root-key-file k",
+            "tyto root add roots server.txt --purpose attestation --valid-from 2026-11-22 --valid-until 2028-01-01",
+            "tyto root add roots log.der --purpose log --log-origin acme/log --name first",
+            "tyto root revoke roots 0000000000000000000000000000000000000000000000000000000000000000 --at 7 --json",
+            "tyto root rotate roots --new-passphrase-file p",
+            "tyto root show roots",
         ] {
             let parsed = parse(line);
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
@@ -189,6 +198,10 @@ mod tests {
             "tyto attest verify a.bundle --at none",
             "tyto attest verify a.bundle --roots r --at yesterday",
             "tyto attest verify a.bundle --roots r --root-key 12",
+            "tyto root add roots server.txt",
+            "tyto root add roots log.der --purpose log --log-origin a --log-id 00",
+            "tyto root init roots --name acme --algorithm slh-dsa-sha2-128s",
+            "tyto root revoke roots 12",
             "tyto bench --seconds 0",
             "tyto bench --quick --seconds 9",
         ] {

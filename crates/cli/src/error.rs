@@ -258,6 +258,45 @@ pub enum Error {
         source: Box<tyto_client::Error>,
     },
 
+    /// There is no file of a signing key.
+    #[error("there is no signing key at {}", .path.display())]
+    NoSigningKey {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+
+    /// The file of a signing key could not be read, opened or written.
+    #[error("signing key {}", .path.display())]
+    SigningKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<tyto_client::Error>,
+    },
+
+    /// A file holds no public key.
+    #[error("this is no public key: SubjectPublicKeyInfo in DER, or a list of trusted keys is accepted")]
+    PublicKey(#[source] tyto_client::pqc::Error),
+
+    /// A list of trusted keys is empty.
+    #[error("there is no key in this list")]
+    NoKeys,
+
+    /// The trust root has the key that was to be added.
+    #[error("key {key} is in the trust root already")]
+    KeyListed {
+        /// Its id.
+        key: String,
+    },
+
+    /// The trust root does not have the key that was to be changed.
+    #[error("key {key} is not in the trust root")]
+    KeyNotListed {
+        /// Its id.
+        key: String,
+    },
+
     /// There is no passphrase and nobody to ask.
     #[error("no passphrase: set {variable}, give {option} FILE, or run the command on a terminal")]
     NoPassphrase {
@@ -409,6 +448,12 @@ impl Error {
     pub fn in_file(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> Self {
         let path = path.into();
         move |source| Self::InFile { path, source: Box::new(source) }
+    }
+
+    /// Says which signing key an error is about.
+    pub fn signing_key(path: impl Into<PathBuf>) -> impl FnOnce(tyto_client::Error) -> Self {
+        let path = path.into();
+        move |source| Self::SigningKey { path, source: Box::new(source) }
     }
 
     /// The error and its causes on one line. Causes that an error quotes itself are not repeated.

@@ -56,16 +56,17 @@ impl Exit {
             Error::Client(error) => of_client(error),
             Error::Attestation(tyto_client::attest::Error::TrustedKeys { .. }) => Self::BadInput,
             Error::Attestation(_) | Error::OtherAudience { .. } | Error::NoAttestation => Self::Refused,
-            Error::Keyring { source, .. } => match &**source {
+            Error::Keyring { source, .. } | Error::SigningKey { source, .. } => match &**source {
                 tyto_client::Error::FileExists { .. } => Self::Conflict,
                 _ => Self::Keyring,
             },
             Error::NoKeyring { .. }
+            | Error::NoSigningKey { .. }
             | Error::NoPassphrase { .. }
             | Error::PassphraseLength { .. }
             | Error::PassphrasesDiffer
             | Error::ReadPassphrase(_) => Self::Keyring,
-            Error::TrialGallery => Self::Conflict,
+            Error::TrialGallery | Error::KeyListed { .. } | Error::KeyNotListed { .. } => Self::Conflict,
             Error::Write { .. } | Error::Task => Self::Local,
             Error::Interrupted | Error::Measure(tyto_measure::Error::Interrupted) => Self::Interrupted,
             Error::Measure(tyto_measure::Error::WrongResult { .. }) => Self::No,
@@ -117,7 +118,7 @@ fn of_tenant(error: &tenant::Error) -> Exit {
         | E::MaximumNorm
         | E::SubjectLength { .. }
         | E::NameLength { .. } => Exit::BadInput,
-        E::OtherKey | E::Passphrase | E::Keyring(_) | E::KeyringEntry(_) => Exit::Keyring,
+        E::OtherKey | E::Passphrase | E::SealedFile { .. } | E::KeyringEntry(_) => Exit::Keyring,
         _ => Exit::Local,
     }
 }

@@ -1,14 +1,12 @@
 //! Keyring files: created, opened and saved whole or not at all, readable by their owner alone.
 
 use crate::Error;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use crate::files::{Readers, lock, read_limited, write_atomic, write_new};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tyto_tenant::TenantKey;
-use tyto_tenant::keyring::{Cost, Keyring};
+use tyto_tenant::keyring::Keyring;
+use tyto_tenant::passphrase::Cost;
 
 /// Most bytes of a keyring file: a full keyring has 41 KB.
 pub const MAX_KEYRING_BYTES: u64 = 64 << 10;
@@ -19,7 +17,7 @@ pub const MAX_KEYRING_BYTES: u64 = 64 << 10;
 /// [`Error::FileExists`]: an existing file is never overwritten, a lost key is lost data.
 pub fn create(path: &Path, passphrase: &[u8], cost: Cost) -> Result<Keyring, Error> {
     let keyring = Keyring::new(TenantKey::generate()?, unix_seconds());
-    write_new(path, &keyring.seal(passphrase, cost)?)?;
+    write_new(path, &keyring.seal(passphrase, cost)?, Readers::Owner)?;
     Ok(keyring)
 }
 
@@ -28,13 +26,7 @@ pub fn create(path: &Path, passphrase: &[u8], cost: Cost) -> Result<Keyring, Err
 /// # Errors
 /// [`Error::File`]; as [`Keyring::open`].
 pub fn open(path: &Path, passphrase: &[u8]) -> Result<Keyring, Error> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::file(path))?;
-    file.take(MAX_KEYRING_BYTES + 1).read_to_end(&mut bytes).map_err(Error::file(path))?;
-    if bytes.len() as u64 > MAX_KEYRING_BYTES {
-        return Err(Error::StateFile { path: path.to_owned() });
-    }
-    Ok(Keyring::open(&bytes, passphrase)?)
+    Ok(Keyring::open(&read_limited(path, MAX_KEYRING_BYTES)?, passphrase)?)
 }
 
 /// Replaces a keyring file, or makes it.
@@ -42,7 +34,7 @@ pub fn open(path: &Path, passphrase: &[u8]) -> Result<Keyring, Error> {
 /// # Errors
 /// [`Error::File`]; the old file is then as it was.
 pub fn save(path: &Path, keyring: &Keyring, passphrase: &[u8], cost: Cost) -> Result<(), Error> {
-    write_atomic(path, &keyring.seal(passphrase, cost)?)
+    write_atomic(path, &keyring.seal(passphrase, cost)?, Readers::Owner)
 }
 
 /// Adds a fresh key, which new galleries are made under from then on.
@@ -77,7 +69,7 @@ pub fn export(
     to_passphrase: &[u8],
     cost: Cost,
 ) -> Result<(), Error> {
-    write_new(to, &open(path, passphrase)?.seal(to_passphrase, cost)?)
+    write_new(to, &open(path, passphrase)?.seal(to_passphrase, cost)?, Readers::Owner)
 }
 
 /// Adds the keys of an exported file that are not here yet. Returns how many; makes the keyring file if there is none.
@@ -102,78 +94,14 @@ pub fn import(
     Ok(added)
 }
 
-/// Waits until nobody else changes the keyring file; held until it is dropped. A key that another process added in
-/// between would otherwise be lost. The lock has a file of its own beside it, since the keyring's is replaced.
-fn lock(path: &Path) -> Result<File, Error> {
-    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-    name.push(".lock");
-    let path = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(&path).map_err(Error::file(&path))?;
-    file.lock().map_err(Error::file(&path))?;
-    Ok(file)
-}
-
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = write_temporary(path, bytes, true)?;
-    // A link, unlike a rename, never replaces what is there.
-    let linked = fs::hard_link(&temporary, path);
-    let removed = fs::remove_file(&temporary);
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Error::FileExists { path: path.to_owned() })
-        }
-        linked => linked.and(removed).and_then(|()| sync_directory(path)).map_err(Error::file(path)),
-    }
-}
-
-/// Writes beside the file, syncs, renames, syncs the directory: after a crash there is the old file or the new one.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = write_temporary(path, bytes, true)?;
-    fs::rename(&temporary, path).and_then(|()| sync_directory(path)).map_err(|error| {
-        // Best effort: what remains is a sealed file under a temporary name.
-        let _ = fs::remove_file(&temporary);
-        Error::file(path)(error)
-    })
-}
-
-/// Writes a file beside another, readable by its owner alone.
-pub(crate) fn write_temporary(path: &Path, bytes: &[u8], durable: bool) -> Result<PathBuf, Error> {
-    let suffix = u64::from_le_bytes(tyto_pqc::random::bytes().map_err(tyto_tenant::Error::from)?);
-    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-    name.push(format!(".{suffix:016x}.tmp"));
-    let temporary = path.with_file_name(name);
-    // A file or a link that somebody else left under this name is neither written to nor removed.
-    let mut options = OpenOptions::new();
-    let options = options.write(true).mode(0o600).create_new(true);
-    let mut file = options.open(&temporary).map_err(Error::file(&temporary))?;
-    let written = (|| {
-        file.write_all(bytes)?;
-        if durable { file.sync_all() } else { Ok(()) }
-    })();
-    match written {
-        Ok(()) => Ok(temporary),
-        Err(error) => {
-            let _ = fs::remove_file(&temporary);
-            Err(Error::file(temporary)(error))
-        }
-    }
-}
-
-/// Makes a rename or a creation in the file's directory durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.map_or_else(|| PathBuf::from("."), Path::to_owned))?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };

@@ -45,10 +45,13 @@ mod channel;
 mod client;
 mod config;
 mod error;
+mod files;
 mod gallery;
 pub mod keyring_file;
 mod results;
+pub mod signing_key_file;
 mod state;
+pub mod trust_root_file;
 
 pub use client::Client;
 pub use config::Config;

@@ -11,7 +11,7 @@ use tyto_cli::progress::Progress;
 use tyto_client::attest::{AttestationFile, verify_file};
 use tyto_client::scheme::{Layout, ParameterSet};
 use tyto_client::tenant::Metric;
-use tyto_client::tenant::keyring::Cost;
+use tyto_client::tenant::passphrase::Cost;
 use tyto_client::{Client, EnrolReport, GalleryHandle, keyring_file};
 use tyto_server::{RunningServer, Server};
 

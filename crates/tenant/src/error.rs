@@ -1,3 +1,4 @@
+use crate::passphrase::Sealed;
 use tyto_scheme::{BlockId, TicketId};
 
 /// What the secret side refuses, and whose fault it is. Nothing here says anything about decrypted values beyond
@@ -73,12 +74,17 @@ pub enum Error {
     /// The gallery's objects are made under another key.
     #[error("the gallery belongs to another tenant key")]
     OtherKey,
-    /// The passphrase does not open the keyring, or the file was altered.
-    #[error("wrong passphrase, or the keyring file was altered")]
+    /// The passphrase does not open the sealed file, or the file was altered.
+    #[error("wrong passphrase, or the file was altered")]
     Passphrase,
-    /// A keyring file that is not one, or of an unknown version.
-    #[error("this is not a keyring file of a known version: {0}")]
-    Keyring(&'static str),
+    /// A sealed file that is not what it ought to be, or of an unknown version.
+    #[error("this is not a {content} file of a known version: {problem}")]
+    SealedFile {
+        /// What it ought to hold.
+        content: Sealed,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The key is in the keyring already, or is not in it.
     #[error("keyring: {0}")]
     KeyringEntry(&'static str),

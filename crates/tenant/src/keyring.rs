@@ -1,44 +1,18 @@
 //! The keyring: tenant keys in a file that a passphrase seals.
 //!
-//! `"TYTOKEY1" || memory KiB u32 || passes u32 || lanes u32 || salt 16 || nonce 12 || sealed || tag 16`, little-endian.
-//! The wrapping key is Argon2id (RFC 9106) of the passphrase; the seal is AES-256-GCM-SIV (RFC 8452) with everything
-//! before the nonce as associated data. The plaintext is `count u32 || (created unix seconds u64 || key 32)*`.
-//! An exported keyring is the same file under its own passphrase.
+//! A [sealed file](crate::passphrase) whose plaintext is `count u32 || (created unix seconds u64 || key 32)*`,
+//! little-endian. An exported keyring is the same file under its own passphrase.
 
 use crate::Error;
 use crate::key::TenantKey;
-use argon2::{Algorithm, Argon2, Params, Version};
-use tyto_pqc::aead::SealingKey;
-use tyto_pqc::{Secret32, random};
+use crate::passphrase::{self, Cost, Sealed};
+use tyto_pqc::Secret32;
 use tyto_scheme::KeyId;
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"TYTOKEY1";
-const SALT_BYTES: usize = 16;
-const HEADER_BYTES: usize = 8 + 3 * 4 + SALT_BYTES;
 const ENTRY_BYTES: usize = 8 + 32;
 /// Most keys in a keyring.
 pub const MAX_KEYS: usize = 1024;
-/// Most memory that opening a keyring may take, in KiB: a file from elsewhere cannot ask for more.
-pub const MAX_MEMORY_KIB: u32 = 1 << 20;
-/// Most passes that opening a keyring may take.
-pub const MAX_PASSES: u32 = 64;
-
-/// The cost of guessing a passphrase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over it.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
-}
-
-impl Cost {
-    /// RFC 9106 section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
-    pub const RECOMMENDED: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
-}
 
 /// A key in the keyring.
 #[derive(Debug)]
@@ -117,38 +91,20 @@ impl Keyring {
             plain.extend_from_slice(&entry.created_unix_s.to_le_bytes());
             plain.extend_from_slice(entry.key.secret().expose());
         }
-        let mut file = MAGIC.to_vec();
-        for field in [cost.memory_kib, cost.passes, cost.lanes] {
-            file.extend_from_slice(&field.to_le_bytes());
-        }
-        let salt = random::bytes::<SALT_BYTES>()?;
-        file.extend_from_slice(&salt);
-        let sealed = wrapping_key(passphrase, &salt, cost)?.seal(&file, &plain)?;
-        file.extend_from_slice(&sealed);
-        Ok(file)
+        passphrase::seal(Sealed::Keyring, &plain, passphrase, cost)
     }
 
     /// Opens a sealed keyring.
     ///
     /// # Errors
-    /// [`Error::Keyring`] if it is not one; [`Error::Passphrase`] if the passphrase is wrong or the file altered.
+    /// [`Error::SealedFile`] if it is not one; [`Error::Passphrase`] if the passphrase is wrong or the file altered.
     pub fn open(file: &[u8], passphrase: &[u8]) -> Result<Self, Error> {
-        let (header, sealed) =
-            file.split_at_checked(HEADER_BYTES).ok_or(Error::Keyring("it is too short"))?;
-        if &header[..8] != MAGIC {
-            return Err(Error::Keyring("it does not begin with TYTOKEY1"));
-        }
-        let field = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
-        let cost = Cost { memory_kib: field(8), passes: field(12), lanes: field(16) };
-        if cost.memory_kib > MAX_MEMORY_KIB || cost.passes > MAX_PASSES || cost.lanes > 64 {
-            return Err(Error::Keyring("its Argon2id cost is over the limit"));
-        }
-        let key = wrapping_key(passphrase, &header[20..], cost)?;
-        let plain = key.open(header, sealed).map_err(|_| Error::Passphrase)?;
-        let (count, entries) = plain.split_first_chunk().ok_or(Error::Keyring("it is too short"))?;
+        let malformed = |problem| Error::SealedFile { content: Sealed::Keyring, problem };
+        let plain = passphrase::open(Sealed::Keyring, file, passphrase)?;
+        let (count, entries) = plain.split_first_chunk().ok_or(malformed("it is too short"))?;
         let count = u32::from_le_bytes(*count) as usize;
         if count > MAX_KEYS || entries.len() != count * ENTRY_BYTES {
-            return Err(Error::Keyring("its length is wrong"));
+            return Err(malformed("its length is wrong"));
         }
         let entry = |bytes: &[u8]| {
             let (created, key) = bytes.split_first_chunk().expect("an entry has its length");
@@ -159,18 +115,6 @@ impl Keyring {
         };
         Ok(Self { entries: entries.chunks_exact(ENTRY_BYTES).map(entry).collect() })
     }
-}
-
-fn wrapping_key(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<SealingKey, Error> {
-    let params =
-        Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| Error::KeyDerivation)?;
-    let mut derived = Ok(());
-    let key = Secret32::from_fn(|out| {
-        derived = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase, salt, out);
-    });
-    derived.map_err(|_| Error::KeyDerivation)?;
-    Ok(SealingKey::new(&key)?)
 }
 
 #[cfg(test)]
@@ -191,19 +135,7 @@ mod tests {
         assert_eq!(opened.entries()[0].created_unix_s, 1_700_000_000);
         assert!(opened.find(id).is_some() && opened.current().unwrap().id() != id);
         assert!(matches!(Keyring::open(&file, b"correct horsf"), Err(Error::Passphrase)));
-        for at in 0..file.len() {
-            let mut altered = file.clone();
-            altered[at] ^= 1;
-            assert!(Keyring::open(&altered, b"correct horse").is_err(), "byte {at}");
-        }
-        assert!(matches!(Keyring::open(&file[..30], b""), Err(Error::Keyring(_))));
-    }
-
-    #[test]
-    fn a_file_cannot_ask_for_more_memory_than_the_limit() {
-        let mut file = Keyring::default().seal(b"", CHEAP).unwrap();
-        file[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(Keyring::open(&file, b""), Err(Error::Keyring(_))));
+        assert!(matches!(Keyring::open(&file[..30], b""), Err(Error::SealedFile { .. })));
     }
 
     #[test]

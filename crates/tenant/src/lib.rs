@@ -2,7 +2,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`key`], [`keyring`] | the tenant key and the passphrase-sealed file that keeps it |
+//! | [`key`], [`keyring`] | the tenant key and the file that keeps it |
+//! | [`passphrase`] | files that a passphrase seals |
 //! | [`template`] | templates under the range invariant, and the quantiser |
 //! | [`gallery`] | a gallery opened with the key: derived keys, masks, descriptor |
 //! | [`record`], [`slotmap`], [`manifest`] | what the tenant vouches for |
@@ -21,6 +22,7 @@ pub mod gallery;
 pub mod key;
 pub mod keyring;
 pub mod manifest;
+pub mod passphrase;
 pub mod probe;
 pub mod record;
 mod sample;

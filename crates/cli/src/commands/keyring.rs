@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 use tyto_client::keyring_file;
-use tyto_client::tenant::keyring::{Cost, Keyring};
+use tyto_client::tenant::keyring::Keyring;
+use tyto_client::tenant::passphrase::Cost;
 
 use crate::args::Global;
 use crate::connection::{keyring_error, make_private_dir, open_keyring, require_keyring};

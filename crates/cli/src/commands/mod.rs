@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod gallery;
 pub mod identify;
 pub mod keyring;
+pub mod root;
 pub mod verify;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
         Command::Attest(command) => attest::run(command, global),
+        Command::Root(command) => root::run(command),
         Command::Bench(args) => bench::run(args).await,
         Command::Evaluate(args) => evaluate::run(args, global).await,
         Command::Gallery(command) => {

@@ -7,7 +7,7 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::keyring_file::write_temporary;
+use crate::files::{Readers, write_temporary};
 use std::fs::{self, DirBuilder, File};
 use std::io::Read as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -44,7 +44,7 @@ pub(crate) struct Staged {
 
 impl Staged {
     fn new(path: PathBuf, bytes: &[u8]) -> Result<Self, Error> {
-        Ok(Self { temporary: write_temporary(&path, bytes, false)?, path })
+        Ok(Self { temporary: write_temporary(&path, bytes, Readers::Owner, false)?, path })
     }
 
     /// Replaces the file at once. It need not survive a crash: what does not fit together is ignored.

@@ -12,7 +12,7 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::keyring_file::write_atomic;
+use crate::files::{Readers, write_atomic};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -128,7 +128,7 @@ fn rewrite(
     for (&block, &slot) in next_slots {
         chain = push(gallery, &chain, block, slot, &mut bytes);
     }
-    write_atomic(path, &bytes)?;
+    write_atomic(path, &bytes, Readers::Owner)?;
     let file = OpenOptions::new().append(true).open(path).map_err(Error::file(path))?;
     Ok((file, bytes.len(), chain))
 }

@@ -2,7 +2,7 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::keyring_file::write_atomic;
+use crate::files::{Readers, write_atomic};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -59,7 +59,7 @@ impl HighWater {
     pub(crate) fn entomb(gallery: GalleryId, state: &StateDir) -> Result<(), Error> {
         let file = MarkFile::new(gallery, state);
         let _turn = file.lock()?;
-        write_atomic(&file.path, &encode(gallery, TOMBSTONE))
+        write_atomic(&file.path, &encode(gallery, TOMBSTONE), Readers::Owner)
     }
 
     /// Whether a gallery was marked as deleted.
@@ -103,7 +103,7 @@ impl HighWater {
         let _turn = file.lock()?;
         // Another process may have seen more.
         let merged = newer(self.gallery, file.read(self.gallery)?, seen)?;
-        write_atomic(&file.path, &encode(self.gallery, merged))?;
+        write_atomic(&file.path, &encode(self.gallery, merged), Readers::Owner)?;
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.seen = Some(newer(self.gallery, marks.seen, merged)?);
         marks.saved = Some(merged);

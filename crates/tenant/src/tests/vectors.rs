@@ -8,8 +8,9 @@ mod files;
 
 use super::*;
 use crate::derive::{Seed, stream, subkey};
-use crate::keyring::{Cost, Keyring};
+use crate::keyring::Keyring;
 use crate::manifest::{Manifest, ManifestEntry, record_digest};
+use crate::passphrase::Cost;
 use crate::probe::{DeviceUse, Mode, whole_query_with_nonce};
 use crate::sample::{self, Scratch};
 use crate::template::Quantiser;

@@ -6,4 +6,5 @@ mod bench;
 mod evaluate;
 mod galleries;
 mod keyring;
+mod roots;
 mod tyto;

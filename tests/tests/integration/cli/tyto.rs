@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 use tyto_client::keyring_file;
-use tyto_client::tenant::keyring::Cost;
+use tyto_client::tenant::passphrase::Cost;
 use tyto_tests::Rng;
 use tyto_tests::process::ServerProcess;
 
