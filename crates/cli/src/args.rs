@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, root, verify};
+use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, log, root, verify};
 use crate::{Error, exit, passphrase};
 
 /// Where `tytod` listens if nothing else is said.
@@ -102,6 +102,9 @@ pub enum Command {
     /// Attestations and other evidence, offline.
     #[command(subcommand)]
     Attest(attest::Command),
+    /// The transparency log, offline.
+    #[command(subcommand)]
+    Log(log::Command),
     /// The trust root: the keys whose word is taken, signed by an offline key.
     #[command(subcommand)]
     Root(root::Command),
@@ -171,6 +174,8 @@ mod tests {
             "tyto root revoke roots 0000000000000000000000000000000000000000000000000000000000000000 --at 7 --json",
             "tyto root rotate roots --new-passphrase-file p",
             "tyto root show roots",
+            "tyto log verify objects/log",
+            "tyto log verify d --roots r --at none --checkpoint a --checkpoint b --entries --json",
         ] {
             let parsed = parse(line);
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());

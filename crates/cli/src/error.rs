@@ -377,6 +377,10 @@ pub enum Error {
         found: String,
     },
 
+    /// A log is not what it ought to be.
+    #[error(transparent)]
+    LogRejected(Box<crate::commands::log::Rejection>),
+
     /// The answer came without the attestation that was to be saved.
     #[error("the answer carries no attestation to save")]
     NoAttestation,

@@ -38,7 +38,7 @@ Exit codes:
   3    an answer or evidence failed its check and was refused: dishonest or broken server
   4    the server could not be reached, did not answer in time, or did not do what it was asked
   5    not found, there already, full, or changed by somebody else at the same time
-  6    no passphrase or a wrong one; no keyring, or one without the key that is needed
+  6    no passphrase or a wrong one; no keyring or signing key, or not the one that is needed
   7    a local file could not be written, or the state directory is damaged
   130  interrupted";
 
@@ -55,7 +55,10 @@ impl Exit {
             Error::InFile { source, .. } => Self::of(source),
             Error::Client(error) => of_client(error),
             Error::Attestation(tyto_client::attest::Error::TrustedKeys { .. }) => Self::BadInput,
-            Error::Attestation(_) | Error::OtherAudience { .. } | Error::NoAttestation => Self::Refused,
+            Error::Attestation(_)
+            | Error::OtherAudience { .. }
+            | Error::LogRejected(_)
+            | Error::NoAttestation => Self::Refused,
             Error::Keyring { source, .. } | Error::SigningKey { source, .. } => match &**source {
                 tyto_client::Error::FileExists { .. } => Self::Conflict,
                 _ => Self::Keyring,

@@ -6,6 +6,7 @@ use tyto_client::attest::{KeyId, MAX_TRUST_ROOT_BYTES, TrustRoot};
 
 use crate::connection::read_limited;
 use crate::output::hex;
+use crate::shown::Fields;
 use crate::{Error, time};
 
 /// The options of commands that judge evidence.
@@ -81,6 +82,14 @@ pub fn key_id(text: &str) -> Result<KeyId, String> {
     }
     // Whatever was no digit comes back as another one.
     if hex(&id) == text { Ok(id) } else { Err("expected 64 lower-case hexadecimal digits".to_owned()) }
+}
+
+/// What identifies a trust root, in results.
+pub fn trust_root(roots: &TrustRoot) -> Fields {
+    Fields::new()
+        .with("name", roots.name.as_str())
+        .with("version", roots.version)
+        .bytes("root_key", &roots.root_key().key_id())
 }
 
 fn at(text: &str) -> Result<At, String> {

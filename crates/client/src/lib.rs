@@ -48,6 +48,7 @@ mod error;
 mod files;
 mod gallery;
 pub mod keyring_file;
+pub mod log_directory;
 mod results;
 pub mod signing_key_file;
 mod state;

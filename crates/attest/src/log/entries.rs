@@ -27,20 +27,22 @@ impl EntryBundle {
     /// # Errors
     /// [`LogError::MalformedEntries`].
     pub fn entries(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, LogError> {
+        let (entries, is_whole) = Self::readable(bytes, width);
+        if is_whole { Ok(entries) } else { Err(LogError::MalformedEntries { entries: entries.len() }) }
+    }
+
+    /// The entries of a bundle up to where it breaks off, and whether it is just what it ought to be.
+    pub(super) fn readable(bytes: &[u8], width: u16) -> (Vec<&[u8]>, bool) {
         let mut entries = Vec::with_capacity(usize::from(width));
         let mut rest = bytes;
-        while !rest.is_empty() && entries.len() < usize::from(width) {
+        while entries.len() < usize::from(width) {
             let entry = rest
                 .split_first_chunk::<2>()
                 .and_then(|(length, tail)| tail.split_at_checked(usize::from(u16::from_be_bytes(*length))));
-            let malformed = LogError::MalformedEntries { entries: entries.len() };
-            let (entry, tail) = entry.ok_or(malformed)?;
+            let Some((entry, tail)) = entry else { return (entries, false) };
             entries.push(entry);
             rest = tail;
         }
-        if rest.is_empty() && entries.len() == usize::from(width) {
-            return Ok(entries);
-        }
-        Err(LogError::MalformedEntries { entries: entries.len() })
+        (entries, rest.is_empty())
     }
 }

@@ -4,6 +4,7 @@
 //! stores the [`Tile`]s that come out (the shape of C2SP tlog-tiles); proofs are made from those tiles through
 //! a [`NodeSource`]. Verification needs hashes and numbers only.
 
+mod audit;
 mod consistency;
 mod entries;
 mod frontier;
@@ -13,6 +14,7 @@ mod sequencer;
 mod source;
 mod tile;
 
+pub use audit::{Audit, AuditFault, AuditProblem, Stored, audit_step, audit_steps};
 pub use consistency::{
     consistency_proof, consistency_proof_length, root_from_consistency, verify_consistency,
 };

@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod gallery;
 pub mod identify;
 pub mod keyring;
+pub mod log;
 pub mod root;
 pub mod verify;
 
@@ -28,6 +29,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
         Command::Attest(command) => attest::run(command, global),
+        Command::Log(command) => log::run(command),
         Command::Root(command) => root::run(command),
         Command::Bench(args) => bench::run(args).await,
         Command::Evaluate(args) => evaluate::run(args, global).await,

@@ -6,5 +6,6 @@ mod bench;
 mod evaluate;
 mod galleries;
 mod keyring;
+mod logs;
 mod roots;
 mod tyto;

@@ -8,6 +8,7 @@ use tyto_client::attest::{
 use super::{file, shape};
 use crate::Error;
 use crate::shown::{Fields, Value};
+use crate::trust::trust_root;
 
 /// What was found, and the error if the evidence is rejected.
 pub(super) struct Judged {
@@ -67,13 +68,6 @@ fn other_audience(verified: &Verified, audience: &str) -> Option<Error> {
     let decision = verified.decision.as_ref().map(|decision| &decision.audience);
     let found = statement.into_iter().chain(decision).find(|found| *found != audience);
     found.map(|found| Error::OtherAudience { found: found.clone() })
-}
-
-fn trust_root(roots: &TrustRoot) -> Fields {
-    Fields::new()
-        .with("name", roots.name.as_str())
-        .with("version", roots.version)
-        .bytes("root_key", &roots.root_key().key_id())
 }
 
 fn check(check: &Check) -> Fields {

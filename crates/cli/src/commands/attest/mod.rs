@@ -2,7 +2,7 @@
 
 mod evidence;
 mod file;
-pub(super) mod shape;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 

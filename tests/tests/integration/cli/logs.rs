@@ -1,0 +1,143 @@
+//! `tyto log verify` on directories of logs.
+
+use serde_json::Value;
+use tyto_client::attest::log::{EntryBundle, Hash, Sequencer, leaf_hash};
+use tyto_client::attest::{
+    Checkpoint, Claim, Document, DocumentDigest, KeyRecord, LogState, PreviousCheckpoint, Purpose, Receipt, Statement,
+    TreeHead, TrustRoot,
+};
+use tyto_client::pqc::slhdsa::{ParameterSet, SigningKey};
+
+use super::tyto::Home;
+
+const LOG_ID: [u8; 32] = [9; 32];
+const BEGIN_UNIX_MS: u64 = 1_790_000_000_000;
+
+fn entry(index: u64, previous: Option<PreviousCheckpoint>) -> Vec<u8> {
+    let digest = DocumentDigest::Sha3_256([index as u8; 32]);
+    Statement {
+        issuer: "server".into(),
+        issued_at_unix_ms: BEGIN_UNIX_MS + index,
+        audience: String::new(),
+        nonce: Some([3; 32]),
+        principal: None,
+        software_version: "1".into(),
+        build_digest: None,
+        log: Some(LogState { log_id: LOG_ID, previous_checkpoint: previous }),
+        claim: Claim::Document(Document { digest, label: None }),
+    }
+    .encode()
+    .unwrap()
+}
+
+/// A log of two checkpoints in the folder `log`, the older one in `old`, a receipt in `receipt`, and who may have signed
+/// them in `roots`. Entry `odd` names a checkpoint that is larger than its place.
+fn log(home: &Home, odd: Option<u64>) {
+    let key = SigningKey::generate(ParameterSet::Shake128f).unwrap();
+    let mut sequencer = Sequencer::new();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = home.path("log").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    for size in [300_u64, 600] {
+        let odd_checkpoint = PreviousCheckpoint { size: 299, root: [0; 32] };
+        let entry = |index| entry(index, (odd == Some(index)).then_some(odd_checkpoint));
+        let entries: Vec<_> = (sequencer.size()..size).map(entry).collect();
+        let appended = sequencer.append(&entries).unwrap();
+        for tile in &appended.tiles {
+            write(&tile.id().path(), &tile.to_bytes());
+            if tile.id().level == 0 {
+                let first = tile.id().index * 256;
+                let mut bundle = Vec::new();
+                for index in first..first + u64::from(tile.id().width) {
+                    EntryBundle::append(&mut bundle, &entry(index)).unwrap();
+                }
+                write(&tile.id().entries_path(), &bundle);
+            }
+        }
+        let root: Hash = appended.root;
+        let head = TreeHead { log_id: LOG_ID, size, root, time_unix_ms: BEGIN_UNIX_MS + 1000 * size };
+        let checkpoint = Checkpoint::sign(head, &key).unwrap();
+        write("checkpoint", &checkpoint.encode());
+        if size == 300 {
+            home.file("old", checkpoint.encode());
+            home.file("receipt", Receipt::new(checkpoint, 0, vec![leaf_hash(b"never looked at")]).encode());
+        }
+    }
+    let root_key = SigningKey::generate(ParameterSet::Shake128f).unwrap();
+    let mut roots = TrustRoot::new("log".into(), BEGIN_UNIX_MS, root_key.verifying_key().clone());
+    home.file("nobody", roots.sign(&root_key, None).unwrap());
+    roots.insert(KeyRecord {
+        key: key.verifying_key().clone().into(),
+        purpose: Purpose::Log,
+        log_id: Some(LOG_ID),
+        name: String::new(),
+        valid_from_unix_ms: 0,
+        valid_until_unix_ms: None,
+        revocation: None,
+    });
+    home.file("roots", roots.sign(&root_key, None).unwrap());
+}
+
+/// The rejection of a log.
+fn rejection(home: &Home, arguments: &str) -> (Value, Value, Value) {
+    let done = home.run(&format!("log verify log --json {arguments}"));
+    let shown = done.json(3);
+    assert_eq!(shown["verified"], false);
+    let message = shown["rejection"]["message"].as_str().unwrap();
+    assert!(done.err.contains(message), "{done:?}");
+    let field = |name: &str| shown["rejection"][name].clone();
+    (field("part"), field("entry"), field("check"))
+}
+
+#[test]
+fn a_log_is_verified_from_its_directory_alone() {
+    let home = Home::new("http://127.0.0.1:1");
+    log(&home, None);
+    let plain = home.run("log verify log --json").json(0);
+    assert_eq!((&plain["verified"], &plain["checkpoint"]["signature"]), (&true.into(), &"unchecked".into()));
+    let all = "--roots roots --checkpoint old --checkpoint receipt --entries";
+    let shown = home.run(&format!("log verify log --json {all}")).json(0);
+    assert_eq!((&shown["entries"], &shown["entries_beyond"]), (&600.into(), &0.into()));
+    assert_eq!((&shown["checkpoint"]["signature"], &shown["checkpoint"]["size"]), (&"verified".into(), &600.into()));
+    assert_eq!(shown["extends"][1]["size"], 300);
+
+    let bundle = home.path("log/tile/entries/001");
+    let whole = std::fs::read(&bundle).unwrap();
+    let mut altered = whole.clone();
+    altered[100] ^= 1;
+    std::fs::write(&bundle, altered).unwrap();
+    assert_eq!(rejection(&home, all), ("log".into(), 256.into(), "entry".into()));
+    std::fs::remove_file(&bundle).unwrap();
+    assert_eq!(rejection(&home, ""), ("log".into(), 256.into(), "missing".into()));
+    std::fs::write(&bundle, whole).unwrap();
+
+    // Who signed, and whether the log went back.
+    assert_eq!(rejection(&home, "--roots nobody"), ("checkpoint".into(), Value::Null, "key-id".into()));
+    let newest = std::fs::read(home.path("log/checkpoint")).unwrap();
+    let mut altered = newest.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    std::fs::write(home.path("log/checkpoint"), &altered).unwrap();
+    assert_eq!(rejection(&home, "--roots roots"), ("checkpoint".into(), Value::Null, "signature".into()));
+    home.file("newest", newest);
+    std::fs::copy(home.path("old"), home.path("log/checkpoint")).unwrap();
+    let beyond = home.run("log verify log --json --roots roots").json(0);
+    assert_eq!((&beyond["entries"], &beyond["entries_beyond"]), (&300.into(), &300.into()));
+    let gone_back = rejection(&home, "--roots roots --checkpoint newest");
+    assert_eq!(gone_back, ("log".into(), 300.into(), "size".into()));
+    std::fs::remove_file(home.path("log/checkpoint")).unwrap();
+    assert_eq!(rejection(&home, ""), ("checkpoint".into(), Value::Null, "missing".into()));
+
+    home.run("log verify absent").refused(2, "absent");
+    home.run("log verify log --roots absent").refused(2, "absent");
+}
+
+#[test]
+fn an_entry_that_does_not_belong_into_a_log_is_seen_if_entries_are_looked_at() {
+    let home = Home::new("http://127.0.0.1:1");
+    log(&home, Some(17));
+    assert_eq!(home.run("log verify log --roots roots").code, 0);
+    let found = rejection(&home, "--roots roots --entries");
+    assert_eq!(found, ("entry".into(), 17.into(), "previous-checkpoint".into()));
+}
