@@ -320,7 +320,7 @@ mod tests {
                 sequencer.append_hashes(&vec![[7; 32]; size as usize]).unwrap().tiles.into_iter().collect();
             let asked: Vec<_> = (0..audit_steps(size)).flat_map(|step| audit_step(step, size)).collect();
             for id in &asked {
-                assert_eq!(tiles.get(id.level, id.index).map(|tile| tile.id()), Some(*id), "{size}");
+                assert_eq!(tiles.get(id.level, id.index).map(Tile::id), Some(*id), "{size}");
             }
             let levels = (0..4_u32).map(|level| (size >> (8 * level)).div_ceil(256));
             assert_eq!(asked.len() as u64, levels.sum::<u64>(), "{size}");

@@ -194,7 +194,7 @@ fn a_history_that_was_written_anew_is_seen_by_the_trees_that_were_signed() {
     replace("tile/1/000.p/3");
     let fault = log.audit(1000, &earlier[..1]).unwrap_err();
     assert_eq!((fault.index, fault.problem), (100, AuditProblem::Tree { size: 1000 }));
-    log.write("tile/entries/001", &[0; 40_000]);
+    log.write("tile/entries/001", &vec![0; 40_000]);
     let fault = log.audit(1000, &[]).unwrap_err();
     assert_eq!((fault.index, fault.problem.check()), (256, "entry"));
     fs::copy(other.path("tile/0/000"), log.path("tile/0/001")).unwrap();

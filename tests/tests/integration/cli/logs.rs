@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tyto_client::attest::log::{EntryBundle, Hash, Sequencer, leaf_hash};
 use tyto_client::attest::{
-    Checkpoint, Claim, Document, DocumentDigest, KeyRecord, LogState, PreviousCheckpoint, Purpose, Receipt, Statement,
-    TreeHead, TrustRoot,
+    Checkpoint, Claim, Document, DocumentDigest, KeyRecord, LogState, PreviousCheckpoint, Purpose, Receipt,
+    Statement, TreeHead, TrustRoot,
 };
 use tyto_client::pqc::slhdsa::{ParameterSet, SigningKey};
 
@@ -100,7 +100,10 @@ fn a_log_is_verified_from_its_directory_alone() {
     let all = "--roots roots --checkpoint old --checkpoint receipt --entries";
     let shown = home.run(&format!("log verify log --json {all}")).json(0);
     assert_eq!((&shown["entries"], &shown["entries_beyond"]), (&600.into(), &0.into()));
-    assert_eq!((&shown["checkpoint"]["signature"], &shown["checkpoint"]["size"]), (&"verified".into(), &600.into()));
+    assert_eq!(
+        (&shown["checkpoint"]["signature"], &shown["checkpoint"]["size"]),
+        (&"verified".into(), &600.into())
+    );
     assert_eq!(shown["extends"][1]["size"], 300);
 
     let bundle = home.path("log/tile/entries/001");
