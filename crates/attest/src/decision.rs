@@ -37,11 +37,9 @@ impl Outcome {
         }
     }
 
-    fn from_name(name: &str) -> Result<Self, FieldProblem> {
-        [Self::Match, Self::NonMatch]
-            .into_iter()
-            .find(|outcome| outcome.name() == name)
-            .ok_or(FieldProblem::UnknownValue)
+    /// The outcome of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Match, Self::NonMatch].into_iter().find(|outcome| outcome.name() == name)
     }
 }
 
@@ -104,7 +102,8 @@ impl Decision {
             audience: r.next("audience", text)?,
             decided_at_unix_ms: r.next("decided_at_unix_ms", Reader::uint)?,
             subject: r.next("subject", |r| or_null(r, Reader::bytes_exact))?,
-            outcome: r.next("outcome", |r| Outcome::from_name(r.text()?))?,
+            outcome: r
+                .next("outcome", |r| Outcome::from_name(r.text()?).ok_or(FieldProblem::UnknownValue))?,
             threshold: r.next("threshold", Reader::int)?,
             attestation_digest: r.next("attestation_digest", Reader::bytes_exact)?,
         })

@@ -168,6 +168,11 @@ mod tests {
             "tyto attest verify a.bundle --roots r --at 2026-11-22T14:05:00Z --json",
             "tyto attest verify a.bundle --roots r --at none",
             "tyto attest inspect a.tyto",
+            "tyto attest decision init key --public-out key.der",
+            "tyto attest decision issue a.tyto --key k --tenant acme --outcome match --threshold-score 481 \
+             --subject 17 --roots r --out d.bundle",
+            "tyto attest decision issue b.bundle --key k --tenant acme --outcome non-match --threshold-score -3 \
+             --out d.bundle --json",
             "tyto root init roots --name acme --algorithm slh-dsa-shake-128f --root-key-file k",
             "tyto root add roots server.txt --purpose attestation --valid-from 2026-11-22 --valid-until 2028-01-01",
             "tyto root add roots log.der --purpose log --log-origin acme/log --name first",
@@ -203,6 +208,9 @@ mod tests {
             "tyto attest verify a.bundle --at none",
             "tyto attest verify a.bundle --roots r --at yesterday",
             "tyto attest verify a.bundle --roots r --root-key 12",
+            "tyto attest decision issue b.bundle --key k --tenant acme --outcome perhaps --threshold-score 1 --out d",
+            "tyto attest decision issue b.bundle --key k --tenant acme --outcome match --threshold-score 1 --out d \
+             --subject a --pseudonym 00000000000000000000000000000000",
             "tyto root add roots server.txt",
             "tyto root add roots log.der --purpose log --log-origin a --log-id 00",
             "tyto root init roots --name acme --algorithm slh-dsa-sha2-128s",

@@ -366,6 +366,10 @@ pub enum Error {
     #[error("whose keys are believed? Give --roots FILE, a trust root")]
     NoTrustRoot,
 
+    /// A subject was named for evidence that is not about a match.
+    #[error("the evidence is not about a match, so it has no subjects")]
+    NoMatch,
+
     /// There is nobody to trust.
     #[error("whose signature is believed? Give --roots FILE, or --trusted-keys FILE (made by `tytod key`)")]
     NoTrustedKeys,

@@ -74,14 +74,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// What is wrong, in words.
 pub fn key_id(text: &str) -> Result<KeyId, String> {
-    let mut id = KeyId::default();
+    unhex(text).ok_or_else(|| "expected 64 lower-case hexadecimal digits".to_owned())
+}
+
+/// Bytes as their lower-case hexadecimal digits say.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
     let digits = text.as_bytes().as_chunks::<2>().0;
-    for (byte, pair) in id.iter_mut().zip(digits) {
+    for (byte, pair) in bytes.iter_mut().zip(digits) {
         let pair = str::from_utf8(pair).ok();
         *byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or_default();
     }
     // Whatever was no digit comes back as another one.
-    if hex(&id) == text { Ok(id) } else { Err("expected 64 lower-case hexadecimal digits".to_owned()) }
+    (hex(&bytes) == text).then_some(bytes)
 }
 
 /// What identifies a trust root, in results.

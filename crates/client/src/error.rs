@@ -79,6 +79,9 @@ pub enum Error {
         /// The limit.
         blocks: usize,
     },
+    /// A decision was to be signed about an answer that came without an attestation.
+    #[error("the answer carries no attestation that a decision could rest on")]
+    NoAttestation,
     /// A key file is there already and would be overwritten.
     #[error("{path} exists already")]
     FileExists {

@@ -44,6 +44,7 @@
 mod channel;
 mod client;
 mod config;
+mod decision;
 mod error;
 mod files;
 mod gallery;
@@ -56,6 +57,7 @@ pub mod trust_root_file;
 
 pub use client::Client;
 pub use config::Config;
+pub use decision::DecisionTerms;
 pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
 pub use results::{

@@ -28,7 +28,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     let global = &cli.global;
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
-        Command::Attest(command) => attest::run(command, global),
+        Command::Attest(command) => attest::run(command, global).await,
         Command::Log(command) => log::run(command),
         Command::Root(command) => root::run(command),
         Command::Bench(args) => bench::run(args).await,

@@ -61,3 +61,65 @@ fn an_answer_signed_by_somebody_else_is_refused() {
     finish(verify.arg("--trusted-keys").arg(keys)).refused(3, "attestation");
     assert!(is_absent(&tyto.home.path("a.tyto")));
 }
+
+#[test]
+fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
+    let mut tyto = Tyto::start();
+    tyto.trusted_keys();
+    tyto.home.file("faces.npy", npy(&people(2, 1)));
+    assert_eq!(tyto.run("gallery create staff --dimension 16").code, 0);
+    assert_eq!(tyto.run("gallery enrol staff --embeddings faces.npy --subject ada --rows 0").code, 0);
+    let verify = "verify staff --subject ada --embeddings faces.npy --threshold 0.5 --attestation-out a.tyto";
+    assert_eq!(tyto.run(verify).code, 0);
+
+    let with_passphrases = |line: &str| {
+        let mut command = tyto.home.command(line.split(' '));
+        finish(command.env("TYTO_ROOT_PASSPHRASE", "battery").env("TYTO_DECISION_PASSPHRASE", "staple"))
+    };
+    let made = with_passphrases("attest decision init key --public-out key.der --json").json(0);
+    with_passphrases("attest decision init key --public-out key.der").refused(5, "exists already");
+    assert_eq!(with_passphrases("root init roots --name acme").code, 0);
+    let add = "--valid-from 2020-01-01 --purpose";
+    assert_eq!(with_passphrases(&format!("root add roots trusted-keys.txt {add} attestation")).code, 0);
+    let added =
+        with_passphrases(&format!("root add roots key.der {add} decision --name acme --json")).json(0);
+    assert_eq!(added["changed"][0]["key"], made["key"]);
+
+    let issue = "attest decision issue a.tyto --key key --tenant acme --outcome match --threshold-score 481";
+    let issue = format!("{issue} --audience door --out d.bundle --json");
+    with_passphrases(&issue).refused(2, "--roots");
+    let issued = with_passphrases(&format!("{issue} --roots roots --subject ada")).json(0);
+    assert_eq!(issued["decision"]["subject"].as_str().unwrap().len(), 32);
+    tyto.run(&format!("{issue} --roots roots")).refused(6, "TYTO_DECISION_PASSPHRASE");
+    tyto.server.kill();
+
+    let verified = tyto.run("attest verify d.bundle --roots roots --json").json(0);
+    assert_eq!((&verified["evidence"], &verified["decision"]), (&"bundle".into(), &issued["decision"]));
+    assert_eq!(
+        (&verified["decision"]["outcome"], &verified["decision"]["threshold"]),
+        (&"match".into(), &481.into())
+    );
+    assert_eq!(verified["decision"]["attestation_digest"].as_str().unwrap().len(), 64);
+
+    // By pinned keys and a pseudonym instead, without a server; in the place of the decision that is there.
+    let pseudonym = issued["decision"]["subject"].as_str().unwrap();
+    let again = issue
+        .replace("a.tyto", "d.bundle")
+        .replace("match --threshold-score 481", "non-match --threshold-score -5");
+    assert_eq!(with_passphrases(&format!("{again} --pseudonym {pseudonym}")).code, 0);
+    let verified = tyto.run("attest verify d.bundle --roots roots --json").json(0);
+    assert_eq!(
+        (&verified["decision"]["outcome"], &verified["decision"]["threshold"]),
+        (&"non-match".into(), &(-5).into())
+    );
+    assert_eq!(with_passphrases(&format!("{issue} --trusted-keys trusted-keys.txt")).code, 0);
+
+    // A decision of a key that is no longer believed, and one about another attestation.
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(with_passphrases(&format!("root revoke roots {key} --at 2020-01-02")).code, 0);
+    let rejected = tyto.run("attest verify d.bundle --roots roots --json").json(3);
+    assert_eq!(
+        (&rejected["rejection"]["part"], &rejected["rejection"]["check"]),
+        (&"decision".into(), &"revoked".into())
+    );
+}

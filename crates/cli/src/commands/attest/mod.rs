@@ -1,5 +1,6 @@
 //! `tyto attest`: evidence, offline.
 
+mod decision;
 mod evidence;
 mod file;
 pub(crate) mod shape;
@@ -42,6 +43,9 @@ pub enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Sign what was decided on the strength of an attestation.
+    #[command(subcommand)]
+    Decision(decision::Command),
 }
 
 /// Runs an attestation command.
@@ -49,9 +53,10 @@ pub enum Command {
 /// # Errors
 /// [`Error::InFile`] around [`Error::Attestation`] or [`Error::OtherAudience`]; [`Error::NoTrustRoot`],
 /// [`Error::NoTrustedKeys`], [`Error::TrustRoot`].
-pub fn run(command: &Command, global: &Global) -> Result<Exit, Error> {
+pub async fn run(command: &Command, global: &Global) -> Result<Exit, Error> {
     match command {
         Command::Verify { file, trust, output } => verify(file, trust, global, output)?,
+        Command::Decision(command) => decision::run(command, global).await?,
         Command::Inspect { file, output } => {
             let bytes = read(file)?;
             let inspected = if file::is_file(&bytes) {
