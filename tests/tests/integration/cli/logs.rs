@@ -82,7 +82,7 @@ fn log(home: &Home, odd: Option<u64>) {
 
 /// The rejection of a log.
 fn rejection(home: &Home, arguments: &str) -> (Value, Value, Value) {
-    let done = home.run(&format!("log verify log --json {arguments}"));
+    let done = home.run(format!("log verify log --json {arguments}").trim_end());
     let shown = done.json(3);
     assert_eq!(shown["verified"], false);
     let message = shown["rejection"]["message"].as_str().unwrap();
