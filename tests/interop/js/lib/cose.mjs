@@ -1,0 +1,75 @@
+// COSE_Sign1 envelopes and their protected headers.
+
+import { ALGORITHMS } from './algorithms.mjs';
+import { ascii, isArray, isBytes, isHash, isInt } from './bytes.mjs';
+import { CborMap, Tag, decode, encode } from './cbor.mjs';
+import { Rejected, require } from './rejected.mjs';
+
+const SIGN1_TAG = 18n;
+export const ALG = 1;
+const CRIT = 2;
+export const KID = 4;
+export const TYP = 16;
+const NOTHING = ascii('');
+
+export function readSign1(data, part, maxBytes) {
+  require(data.length <= maxBytes, part, 'size');
+  const item = decode(data, part);
+  require(item instanceof Tag && item.number === SIGN1_TAG, part, 'field', 'not tagged as COSE_Sign1');
+  require(isArray(item.content, 4), part, 'field', 'not four items');
+  const [protectedHeader, unprotected, payload, signature] = item.content;
+  require(isBytes(protectedHeader), part, 'field', 'protected header');
+  require(unprotected instanceof CborMap, part, 'field', 'unprotected header');
+  require(payload === null || isBytes(payload), part, 'field', 'payload');
+  require(isBytes(signature), part, 'field', 'signature');
+  return { protectedHeader, unprotected, payload, signature };
+}
+
+/** An envelope with a payload and nothing in its unprotected header. */
+export function readPlainSign1(data, part, maxBytes) {
+  const envelope = readSign1(data, part, maxBytes);
+  require(envelope.unprotected.hasExactly([]), part, 'field', 'unprotected header');
+  require(envelope.payload !== null, part, 'field', 'no payload');
+  return envelope;
+}
+
+/** The header whose `crit` is exactly `critical`, with the entries `others` besides those that each has. */
+export function readHeader(protectedHeader, part, { typ, critical = [], others = [] }) {
+  const map = decode(protectedHeader, part);
+  require(map instanceof CborMap, part, 'field', 'header is not a map');
+  const alg = map.get(ALG);
+  require(isInt(alg), part, 'field', 'alg');
+  const crit = map.get(CRIT);
+  for (const label of isArray(crit) ? crit : []) {
+    require(critical.some((known) => BigInt(known) === label), part, 'critical-header', String(label));
+  }
+  if (critical.length > 0) {
+    require(isArray(crit, critical.length) && crit.every((label, i) => label === BigInt(critical[i])), part, 'field', 'crit');
+  }
+  const labels = [ALG, KID, TYP, ...others, ...(critical.length > 0 ? [CRIT] : [])];
+  require(map.hasExactly(labels), part, 'field', 'header entries');
+  const kid = map.get(KID);
+  require(isHash(kid), part, 'field', 'kid');
+  require(map.get(TYP) === typ, part, 'field', 'typ');
+  return { alg, kid, map };
+}
+
+export function requireKnownAlgorithm(header, part) {
+  require(ALGORITHMS.has(header.alg), part, 'algorithm', String(header.alg));
+}
+
+export function signedBytes(envelope, payload) {
+  return encode(['Signature1', envelope.protectedHeader, NOTHING, payload]);
+}
+
+export const beginsAsSign1 = (data) => data[0] === 0xd2;
+
+/** The `typ` of something that begins as COSE_Sign1 does, or undefined. */
+export function typOf(data) {
+  try {
+    return decode(decode(data, '').content[0], '').get(TYP);
+  } catch (error) {
+    if (error instanceof Rejected || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}

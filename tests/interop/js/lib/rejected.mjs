@@ -1,0 +1,11 @@
+/** The first check that failed, and the part of the evidence in which it lies. */
+export class Rejected extends Error {
+  constructor(part, check, detail = '') {
+    super(`${part}: ${check}${detail && ` (${detail})`}`);
+    Object.assign(this, { part, check, detail });
+  }
+}
+
+export function require(condition, part, check, detail) {
+  if (!condition) throw new Rejected(part, check, detail);
+}

@@ -1,0 +1,1 @@
+"""A verifier of Tyto's evidence, written from docs/formats/attestation.md alone."""

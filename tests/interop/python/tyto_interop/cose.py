@@ -1,0 +1,98 @@
+"""COSE_Sign1 envelopes and their protected headers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import cbor
+from .algorithms import ALGORITHMS, verifies
+from .errors import require
+from .fields import is_bytes, is_hash, is_int, is_list
+
+SIGN1_TAG = 18
+ALG, CRIT, KID, TYP = 1, 2, 4, 16
+
+
+@dataclass
+class Sign1:
+    protected: bytes
+    unprotected: cbor.Map
+    payload: bytes | None
+    signature: bytes
+
+
+@dataclass
+class Header:
+    alg: int
+    kid: bytes
+    map: cbor.Map
+
+
+def read_sign1(data: bytes, part: str, max_bytes: int) -> Sign1:
+    require(len(data) <= max_bytes, part, "size")
+    item = cbor.decode(data, part)
+    require(type(item) is cbor.Tag and item.number == SIGN1_TAG, part, "field", "not tagged as COSE_Sign1")
+    require(is_list(item.content, 4), part, "field", "not four items")
+    protected, unprotected, payload, signature = item.content
+    require(is_bytes(protected), part, "field", "protected header")
+    require(type(unprotected) is cbor.Map, part, "field", "unprotected header")
+    require(payload is None or is_bytes(payload), part, "field", "payload")
+    require(is_bytes(signature), part, "field", "signature")
+    return Sign1(protected, unprotected, payload, signature)
+
+
+def read_header(
+    protected: bytes,
+    part: str,
+    typ: str,
+    critical: tuple[int, ...] = (),
+    others: tuple[int, ...] = (),
+    algorithm_part: str | None = None,
+) -> Header:
+    """The header whose `crit` is exactly `critical` and that has the entries `others` besides those of each."""
+    header = read_any_algorithm(protected, part, typ, critical, others)
+    require(header.alg in ALGORITHMS, algorithm_part or part, "algorithm", str(header.alg))
+    return header
+
+
+def read_any_algorithm(
+    protected: bytes, part: str, typ: str, critical: tuple[int, ...], others: tuple[int, ...]
+) -> Header:
+    header = cbor.decode(protected, part)
+    require(type(header) is cbor.Map, part, "field", "header is not a map")
+    alg = header.get(ALG)
+    require(is_int(alg), part, "field", "alg")
+    crit = header.get(CRIT)
+    for label in crit if type(crit) is list else []:
+        require(is_int(label) and label in critical, part, "critical-header", repr(label))
+    if critical:
+        require(crit == list(critical), part, "field", "crit")
+    labels = [ALG, KID, TYP, *others] + ([CRIT] if critical else [])
+    require(header.has_exactly(labels), part, "field", "header entries")
+    kid = header.get(KID)
+    require(is_hash(kid), part, "field", "kid")
+    require(header.get(TYP) == typ, part, "field", "typ")
+    return Header(alg, kid, header)
+
+
+def signed_bytes(protected: bytes, payload: bytes) -> bytes:
+    return cbor.encode(["Signature1", protected, b"", payload])
+
+
+def looks_like_sign1(data: bytes) -> bool:
+    return data[:1] == bytes([0xC0 | SIGN1_TAG])
+
+
+def typ_of(data: bytes) -> Any:
+    """The `typ` of something that begins as COSE_Sign1 does, or None."""
+    from .errors import Rejected
+
+    try:
+        item = cbor.decode(data, "")
+        header = cbor.decode(item.content[0], "")
+        return header.get(TYP)
+    except (Rejected, AttributeError, TypeError, IndexError):
+        return None
+
+
+def signature_holds(algorithm: int, public_key: bytes, envelope: Sign1, payload: bytes) -> bool:
+    return verifies(algorithm, public_key, signed_bytes(envelope.protected, payload), envelope.signature)
