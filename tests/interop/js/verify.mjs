@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Verifies Tyto's evidence from the format description alone. See tests/interop/README.md.
 
-import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { shake256 } from '@noble/hashes/sha3.js';
@@ -62,7 +62,7 @@ function read(path) {
 }
 
 function verifyCase(folder, testCase) {
-  const file = (name) => read(join(folder, testCase[name]));
+  const file = (name) => read(resolve(folder, testCase[name]));
   const verifier = () => new Verifier(openTrustRoot(file('roots')), testCase.at_unix_ms ?? undefined);
   switch (testCase.form) {
     case 'attestation': return verifyAttestation(file('file'), readTrustedKeys(file('keys')));
@@ -81,19 +81,19 @@ function runVectors(folder, reportPath) {
   const [lines, failures] = [[], []];
   for (const testCase of cases) {
     const { detail, ...found } = verdict(() => verifyCase(folder, testCase));
-    for (const name of ['verdict', 'part', 'check']) {
+    for (const name of testCase.verdict === undefined ? [] : ['verdict', 'part', 'check']) {
       if (testCase[name] === found[name]) continue;
       failures.push(`${testCase.name}: ${name} should be ${testCase[name]}, is ${found[name]} (${detail})`);
       break;
     }
     lines.push(`${report({ case: testCase.name, ...found })}\n`);
   }
-  failures.push(...checkWrittenFacts(folder));
+  if (existsSync(join(folder, 'expected.json'))) failures.push(...checkWrittenFacts(folder));
   if (reportPath !== undefined) writeFileSync(reportPath, lines.join(''));
   for (const failure of failures) console.log('FAILED', failure);
-  const accepted = cases.filter((testCase) => testCase.verdict === 'accepted').length;
-  const counts = `${accepted} accepted, ${cases.length - accepted} rejected by name; ${failures.length} failed`;
-  console.log(`javascript: ${cases.length} golden cases, ${counts}`);
+  const accepted = lines.filter((line) => line.includes('"verdict":"accepted"')).length;
+  const counts = `${accepted} accepted, ${cases.length - accepted} rejected`;
+  console.log(`javascript: ${cases.length} cases, ${counts}; ${failures.length} not as ${basename(folder)} says`);
   return failures.length > 0 || cases.length === 0;
 }
 

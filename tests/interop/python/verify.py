@@ -74,7 +74,7 @@ def verify_case(folder: Path, case: Facts) -> Facts:
 
 
 def differs(case: Facts, found: Facts) -> str | None:
-    for name in ("verdict", "part", "check"):
+    for name in ("verdict", "part", "check") if "verdict" in case else ():
         if case.get(name) != found.get(name):
             return f"{name} should be {case.get(name)}, is {found.get(name)} ({found.get('detail')})"
     return None
@@ -90,14 +90,15 @@ def run_vectors(folder: Path, report_path: Path | None) -> int:
             failures.append(f"{case['name']}: {problem}")
         found.pop("detail", None)
         lines.append(report({"case": case["name"]} | found))
-    failures += check_written_facts(folder)
+    if (folder / "expected.json").exists():
+        failures += check_written_facts(folder)
     if report_path is not None:
         report_path.write_text("".join(line + "\n" for line in lines))
     for failure in failures:
         print("FAILED", failure)
-    accepted = sum(case["verdict"] == "accepted" for case in cases)
-    print(f"python: {len(cases)} golden cases, {accepted} accepted, {len(cases) - accepted} rejected by name;", end=" ")
-    print(f"{len(failures)} failed")
+    accepted = sum('"verdict":"accepted"' in line for line in lines)
+    print(f"python: {len(cases)} cases, {accepted} accepted, {len(cases) - accepted} rejected;", end=" ")
+    print(f"{len(failures)} not as {folder.name} says")
     return len(failures) + (len(cases) == 0)
 
 

@@ -19,17 +19,17 @@ export function readTrustedKeys(data) {
   const part = 'trusted keys';
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
   const [first, ...lines] = text.split(/\r?\n/);
-  require(first === 'tyto-trusted-keys v1', part, 'field', 'first line');
+  require(first === 'tyto-trusted-keys v1', part, 'trusted-keys', 'first line');
   const keys = new Map();
   for (const line of lines.filter((each) => each !== '' && !each.startsWith('#'))) {
     const found = /^ml-dsa-65 ([0-9a-f]{64}) ([0-9a-f]{3904})$/.exec(line);
-    require(found !== null, part, 'field', 'line');
+    require(found !== null, part, 'trusted-keys', 'line');
     const [, kid, publicKey] = found;
-    require(hex(keyId(ML_DSA_65, unhex(publicKey))) === kid, part, 'field', 'key id');
-    require(!keys.has(kid), part, 'field', 'twice');
+    require(hex(keyId(ML_DSA_65, unhex(publicKey))) === kid, part, 'trusted-keys', 'key id');
+    require(!keys.has(kid), part, 'trusted-keys', 'twice');
     keys.set(kid, unhex(publicKey));
   }
-  require(keys.size <= MAX_TRUSTED_KEYS, part, 'field', 'too many keys');
+  require(keys.size <= MAX_TRUSTED_KEYS, part, 'trusted-keys', 'too many keys');
   return keys;
 }
 
@@ -59,7 +59,7 @@ export function verifyFile(data, keys) {
     require(possible, part, 'field', 'content');
   }
   const facts = verifyAttestation(attestation, keys);
-  require(isMatch(facts.statement), part, 'field', 'not about a match');
+  require(isMatch(facts.statement), 'statement', 'field', 'not about a match');
   for (const [name, content] of Object.entries({ request_digest: request, result_digest: result })) {
     const checked = content !== null;
     if (checked) require(equal(saltedDigest(name, salt, content), facts.statement.claim[name]), part, 'digest', name);

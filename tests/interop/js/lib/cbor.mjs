@@ -5,6 +5,7 @@ import { ascii, concat, hex } from './bytes.mjs';
 import { Rejected, require } from './rejected.mjs';
 
 const MAX_DEPTH = 8;
+const SIMPLE = new Map([[20, false], [21, true], [22, null]]);
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Tag {
@@ -34,80 +35,88 @@ export class CborMap {
   }
 }
 
-/** The one item that `data` is. */
-export function decode(data, part) {
-  let position = 0;
-  const fail = (detail) => {
-    throw new Rejected(part, 'cbor', detail);
-  };
-
-  function take(length) {
-    if (length > BigInt(data.length - position)) fail('cut off');
-    position += Number(length);
-    return data.slice(position - Number(length), position);
+/** Reads items from the front; what is not deterministic is the check `cbor` of the given part. */
+export class Reader {
+  constructor(data, part) {
+    Object.assign(this, { data, part, position: 0 });
   }
 
-  function readArgument(info) {
-    if (info < 24) return BigInt(info);
-    if (info > 27) fail('indefinite or reserved length');
-    const argument = BigInt(`0x${hex(take(1n << BigInt(info - 24)))}`);
-    const least = [24n, 1n << 8n, 1n << 16n, 1n << 32n][info - 24];
-    return argument < least ? fail('not the shortest form') : argument;
+  fail(detail) {
+    throw new Rejected(this.part, 'cbor', detail);
   }
 
-  function readText(length) {
-    const bytes = take(length);
-    try {
-      return utf8.decode(bytes);
-    } catch {
-      return fail('text is not UTF-8');
-    }
+  take(length) {
+    if (length > BigInt(this.data.length - this.position)) this.fail('cut off');
+    const start = this.position;
+    this.position += Number(length);
+    return this.data.slice(start, this.position);
   }
 
-  function readSimple(info) {
-    const simple = new Map([[20, false], [21, true], [22, null]]);
-    return simple.has(info) ? simple.get(info) : fail('simple value or floating point');
-  }
-
-  function readArray(length, depth) {
-    const items = [];
-    for (let left = length; left > 0n; left--) items.push(readItem(depth + 1));
-    return items;
-  }
-
-  function readMap(length, depth) {
-    const map = new CborMap();
-    let last = null;
-    for (let left = length; left > 0n; left--) {
-      const start = position;
-      readItem(depth + 1);
-      const key = Buffer.from(data.slice(start, position));
-      if (last && Buffer.compare(last, key) >= 0) fail('map keys do not ascend');
-      last = key;
-      map.entries.set(hex(key), readItem(depth + 1));
-    }
-    return map;
-  }
-
-  function readItem(depth) {
-    const first = take(1n)[0];
+  /** Major type and argument of the next item. */
+  head() {
+    const first = this.take(1n)[0];
     const [major, info] = [first >> 5, first & 31];
-    if (major === 7) return readSimple(info);
-    const argument = readArgument(info);
-    if (major >= 4 && depth > MAX_DEPTH) fail('nested too deep');
+    if (major === 7) {
+      // Everything else of this type is floating point, undefined, a break or another simple value.
+      return SIMPLE.has(info) ? [major, info] : this.fail('simple value or floating point');
+    }
+    if (info < 24) return [major, BigInt(info)];
+    if (info > 27) this.fail('indefinite or reserved length');
+    const argument = BigInt(`0x${hex(this.take(1n << BigInt(info - 24)))}`);
+    const least = [24n, 1n << 8n, 1n << 16n, 1n << 32n][info - 24];
+    return argument < least ? this.fail('not the shortest form') : [major, argument];
+  }
+
+  item(depth = 1) {
+    const [major, argument] = this.head();
+    if (major === 7) return SIMPLE.get(argument);
+    if (major >= 4 && depth > MAX_DEPTH) this.fail('nested too deep');
     switch (major) {
       case 0: return argument;
       case 1: return -1n - argument;
-      case 2: return take(argument);
-      case 3: return readText(argument);
-      case 4: return readArray(argument, depth);
-      case 5: return readMap(argument, depth);
-      default: return new Tag(argument, readItem(depth + 1));
+      case 2: return this.take(argument);
+      case 3: return this.text(argument);
+      case 4: return this.array(argument, depth);
+      case 5: return this.map(argument, depth);
+      default: return new Tag(argument, this.item(depth + 1));
     }
   }
 
-  const item = readItem(1);
-  require(position === data.length, part, 'trailing-bytes');
+  text(length) {
+    const bytes = this.take(length);
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      return this.fail('text is not UTF-8');
+    }
+  }
+
+  array(length, depth) {
+    const items = [];
+    for (let left = length; left > 0n; left--) items.push(this.item(depth + 1));
+    return items;
+  }
+
+  map(length, depth) {
+    const map = new CborMap();
+    let last = null;
+    for (let left = length; left > 0n; left--) {
+      const start = this.position;
+      this.item(depth + 1);
+      const key = this.data.slice(start, this.position);
+      if (last !== null && Buffer.compare(last, key) >= 0) this.fail('map keys do not ascend');
+      last = key;
+      map.entries.set(hex(key), this.item(depth + 1));
+    }
+    return map;
+  }
+}
+
+/** The one item that `data` is. */
+export function decode(data, part) {
+  const reader = new Reader(data, part);
+  const item = reader.item();
+  require(reader.position === data.length, part, 'trailing-bytes');
   return item;
 }
 

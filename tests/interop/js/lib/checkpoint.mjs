@@ -5,7 +5,7 @@ import { CborMap, decode, encode } from './cbor.mjs';
 import { readHeader, readSign1, requireKnownAlgorithm, signedBytes } from './cose.mjs';
 import { require } from './rejected.mjs';
 
-const MAX_BYTES = 262_144;
+export const MAX_BYTES = 262_144;
 const MAX_LOG_ENTRIES = 1n << 62n;
 const MAX_PROOF_HASHES = 128;
 const MAX_COSIGNATURES = 16;
@@ -64,11 +64,11 @@ function readProof(item, kind) {
   return kind === INCLUSION ? { size: first, start: second, path } : { start: first, size: second, path };
 }
 
-function readCosignatures(unprotected, part) {
+function readCosignatures(unprotected) {
   if (!unprotected.has(COUNTERSIGNATURES)) return [];
   const items = unprotected.get(COUNTERSIGNATURES);
   const possible = isArray(items) && items.length >= 1 && items.length <= MAX_COSIGNATURES;
-  require(possible, part, 'field', 'co-signatures');
+  require(possible, CHECKPOINT, 'field', 'co-signatures');
   return items.map(readCosignature);
 }
 
@@ -81,7 +81,7 @@ export function readCheckpoint(data, kind) {
   const labels = [...(unprotected.has(COUNTERSIGNATURES) ? [COUNTERSIGNATURES] : []), ...(bare ? [] : [VDP])];
   require(unprotected.hasExactly(labels), part, 'field', 'unprotected header');
   require((payload === null) !== bare, part, 'field', 'payload');
-  const cosignatures = readCosignatures(unprotected, part);
+  const cosignatures = readCosignatures(unprotected);
   const proof = bare ? null : readProof(unprotected.get(VDP), kind);
 
   const form = { typ: CHECKPOINT_TYPE, critical: [TREE_HEAD], others: [VDS, TREE_HEAD] };

@@ -1,8 +1,8 @@
 // COSE_Sign1 envelopes and their protected headers.
 
 import { ALGORITHMS } from './algorithms.mjs';
-import { ascii, isArray, isBytes, isHash, isInt } from './bytes.mjs';
-import { CborMap, Tag, decode, encode } from './cbor.mjs';
+import { ascii, isArray, isBytes, isHash, isInt, isText } from './bytes.mjs';
+import { CborMap, Reader, Tag, decode, encode } from './cbor.mjs';
 import { Rejected, require } from './rejected.mjs';
 
 const SIGN1_TAG = 18n;
@@ -41,6 +41,7 @@ export function readHeader(protectedHeader, part, { typ, critical = [], others =
   require(isInt(alg), part, 'field', 'alg');
   const crit = map.get(CRIT);
   for (const label of isArray(crit) ? crit : []) {
+    require(isInt(label) || isText(label), part, 'field', 'label in crit');
     require(critical.some((known) => BigInt(known) === label), part, 'critical-header', String(label));
   }
   if (critical.length > 0) {
@@ -64,12 +65,20 @@ export function signedBytes(envelope, payload) {
 
 export const beginsAsSign1 = (data) => data[0] === 0xd2;
 
-/** The `typ` of something that begins as COSE_Sign1 does, or undefined. */
+/** The `typ` of something that begins as COSE_Sign1 does, or undefined. Nothing behind it is looked at. */
 export function typOf(data) {
   try {
-    return decode(decode(data, '').content[0], '').get(TYP);
+    const envelope = new Reader(data, '');
+    const heads = [envelope.head(), envelope.head(), envelope.head()];
+    if (heads.map(([major]) => major).join() !== '6,4,2' || heads[0][1] !== SIGN1_TAG) return undefined;
+    const header = new Reader(envelope.take(heads[2][1]), '');
+    const [major, entries] = header.head();
+    for (let left = major === 5 ? entries : 0n; left > 0n; left--) {
+      const [key, value] = [header.item(), header.item()];
+      if (key === BigInt(TYP)) return value;
+    }
   } catch (error) {
-    if (error instanceof Rejected || error instanceof TypeError) return undefined;
-    throw error;
+    if (!(error instanceof Rejected)) throw error;
   }
+  return undefined;
 }

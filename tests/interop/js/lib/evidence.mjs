@@ -5,7 +5,7 @@ import { ALGORITHMS, PURPOSES, isPurpose, keyId, verifies } from './algorithms.m
 import { equal, hex, isArray, isBytes, isInt, isUint } from './bytes.mjs';
 import { decode } from './cbor.mjs';
 import {
-  CHECKPOINT_TYPE, CONSISTENCY, INCLUSION, readCheckpoint, signedByLog, signedByWitness,
+  CHECKPOINT_TYPE, CONSISTENCY, INCLUSION, MAX_BYTES, readCheckpoint, signedByLog, signedByWitness,
 } from './checkpoint.mjs';
 import { readDecision, readStatement } from './claims.mjs';
 import { beginsAsSign1, readHeader, readPlainSign1, requireKnownAlgorithm, signedBytes, typOf } from './cose.mjs';
@@ -22,11 +22,11 @@ const DECISION_TYPE = 'application/vnd.tyto.decision+cbor';
 
 function readKeyEntry(item) {
   const part = 'bundle';
-  require(isArray(item, 3) && isInt(item[0]) && isUint(item[1]) && isBytes(item[2]), part, 'field', 'key');
+  require(isArray(item, 3) && isInt(item[0]), part, 'field', 'key');
   const [algorithm, purpose, publicKey] = item;
   require(ALGORITHMS.has(algorithm), part, 'algorithm', String(algorithm));
   require(isPurpose(purpose), part, 'field', 'purpose');
-  require(publicKey.length === ALGORITHMS.get(algorithm).publicKeyBytes, part, 'field', 'public key');
+  require(isBytes(publicKey, ALGORITHMS.get(algorithm).publicKeyBytes), part, 'field', 'public key');
   return { algorithm, purpose, publicKey };
 }
 
@@ -41,12 +41,15 @@ function readBundle(data) {
   const [, , mode, entry, receipt, keys, decision] = items;
   require(mode === WITH_ATTESTATION || mode === BARE_STATEMENT, part, 'field', 'mode');
   require(isBytes(entry) && entry.length <= MAX_ENTRY_BYTES, part, 'field', 'entry');
-  require(receipt === null || isBytes(receipt), part, 'field', 'receipt');
+  const possible = (item, maxBytes) => item === null || (isBytes(item) && item.length <= maxBytes);
+  require(possible(receipt, MAX_BYTES), part, 'field', 'receipt');
   require(receipt !== null || mode === WITH_ATTESTATION, part, 'field', 'a statement without a receipt');
-  require(decision === null || isBytes(decision), part, 'field', 'decision');
+  require(possible(decision, MAX_ENTRY_BYTES), part, 'field', 'decision');
+  require(isArray(keys) && keys.length <= 3, part, 'field', 'keys');
+  const entries = keys.map(readKeyEntry);
   const signers = [mode === WITH_ATTESTATION, receipt !== null, decision !== null].filter(Boolean).length;
-  require(isArray(keys, signers), part, 'field', 'number of keys');
-  return { mode, entry, receipt, keys: keys.map(readKeyEntry), decision };
+  require(entries.length === signers, part, 'field', 'number of keys');
+  return { mode, entry, receipt, keys: entries, decision };
 }
 
 /** Rows 2 and 3 of an attestation, which names the parts of these rows its own way. */
@@ -113,7 +116,7 @@ export class Verifier {
     const { header, time: made } = cosignature;
     const facts = { key_id: header.kid, time: made };
     const key = this.roots.keys.get(hex(header.kid));
-    if (key === undefined) return { ...facts, verdict: 'unknown' };
+    if (key === undefined) return { ...facts, verdict: 'unknown-key' };
     require(key.purpose === PURPOSES.witness, part, 'purpose');
     require(header.alg === key.algorithm, part, 'algorithm-of-key');
     const signed = signedByWitness(checkpoint, cosignature);
@@ -121,7 +124,7 @@ export class Verifier {
     try {
       checkKeyTimes(part, key, { made, seen: this.at, outlivesKey: true });
     } catch (reason) {
-      if (reason instanceof Rejected) return { ...facts, verdict: reason.check };
+      if (reason instanceof Rejected) return { ...facts, verdict: 'not-believed' };
       throw reason;
     }
     return { ...facts, verdict: 'counts' };

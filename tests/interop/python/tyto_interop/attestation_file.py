@@ -24,20 +24,20 @@ def read_trusted_keys(data: bytes) -> TrustedKeys:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise Rejected(part, "field", "not UTF-8") from None
+        raise Rejected(part, "trusted-keys", "not UTF-8") from None
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    require(lines[0] == "tyto-trusted-keys v1", part, "field", "first line")
+    require(lines[0] == "tyto-trusted-keys v1", part, "trusted-keys", "first line")
     keys: TrustedKeys = {}
     for line in lines[1:]:
         if not line or line.startswith("#"):
             continue
         found = re.fullmatch("ml-dsa-65 ([0-9a-f]{64}) ([0-9a-f]{3904})", line)
-        require(found is not None, part, "field", "line")
+        require(found is not None, part, "trusted-keys", "line")
         kid, key = bytes.fromhex(found[1]), bytes.fromhex(found[2])
-        require(kid == key_id(ML_DSA_65, key), part, "field", "key id")
-        require(kid not in keys, part, "field", "twice")
+        require(kid == key_id(ML_DSA_65, key), part, "trusted-keys", "key id")
+        require(kid not in keys, part, "trusted-keys", "twice")
         keys[kid] = key
-    require(len(keys) <= MAX_TRUSTED_KEYS, part, "field", "too many keys")
+    require(len(keys) <= MAX_TRUSTED_KEYS, part, "trusted-keys", "too many keys")
     return keys
 
 
@@ -62,12 +62,12 @@ def verify_file(data: bytes, keys: TrustedKeys) -> dict[str, Any]:
     require(items[1] == VERSION, PART, "file-version", str(items[1]))
     require(is_list(items, 6), PART, "field", "number of items")
     attestation, salt, request, result = items[2:]
-    require(is_bytes(attestation), PART, "field", "attestation")
+    require(is_bytes(attestation) and len(attestation) <= MAX_ENTRY_BYTES, PART, "field", "attestation")
     require(is_bytes(salt, 32), PART, "field", "salt")
     for content in (request, result):
         require(content is None or is_bytes(content) and len(content) <= MAX_CONTENT_BYTES, PART, "field", "content")
     facts = verify_attestation(attestation, keys)
-    require(facts["statement"]["kind"] in statement.MATCH_KINDS, PART, "field", "not about a match")
+    require(facts["statement"]["kind"] in statement.MATCH_KINDS, statement.PART, "field", "not about a match")
     claim = facts["statement"]["claim"]
     facts["salt"] = salt
     for name, content in (("request_digest", request), ("result_digest", result)):

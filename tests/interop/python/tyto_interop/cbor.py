@@ -34,18 +34,20 @@ class Map:
         return next(iter(self.entries), None) == encode(label)
 
 
-class _Malformed(Exception):
+class Malformed(Exception):
     pass
 
 
-class _Reader:
+class Reader:
+    """Reads items from the front."""
+
     def __init__(self, data: bytes):
         self.data = data
         self.at = 0
 
     def take(self, length: int) -> bytes:
         if length > len(self.data) - self.at:
-            raise _Malformed("cut off")
+            raise Malformed("cut off")
         self.at += length
         return self.data[self.at - length : self.at]
 
@@ -56,28 +58,28 @@ class _Reader:
         if major == 7:
             # Everything else of this type is floating point, undefined, a break or another simple value.
             if info not in (20, 21, 22):
-                raise _Malformed("simple value or floating point")
+                raise Malformed("simple value or floating point")
             return major, info
         if info < 24:
             return major, info
         if info > 27:
-            raise _Malformed("indefinite or reserved length")
+            raise Malformed("indefinite or reserved length")
         size = 1 << (info - 24)
         argument = int.from_bytes(self.take(size), "big")
         if argument < (24, 1 << 8, 1 << 16, 1 << 32)[info - 24]:
-            raise _Malformed("not the shortest form")
+            raise Malformed("not the shortest form")
         return major, argument
 
     def count(self, argument: int) -> int:
         """A number of items that can be there at all: each has at least one byte."""
         if argument > len(self.data) - self.at:
-            raise _Malformed("cut off")
+            raise Malformed("cut off")
         return argument
 
     def item(self, depth: int = 1) -> Any:
         major, argument = self.head()
         if major >= 4 and major != 7 and depth > MAX_DEPTH:
-            raise _Malformed("nested too deep")
+            raise Malformed("nested too deep")
         match major:
             case 0:
                 return argument
@@ -89,7 +91,7 @@ class _Reader:
                 try:
                     return self.take(argument).decode("utf-8")
                 except UnicodeDecodeError:
-                    raise _Malformed("text is not UTF-8") from None
+                    raise Malformed("text is not UTF-8") from None
             case 4:
                 return [self.item(depth + 1) for _ in range(self.count(argument))]
             case 5:
@@ -107,7 +109,7 @@ class _Reader:
             self.item(depth + 1)
             key = self.data[start : self.at]
             if last is not None and key <= last:
-                raise _Malformed("map keys do not ascend")
+                raise Malformed("map keys do not ascend")
             last = key
             result.entries[key] = self.item(depth + 1)
         return result
@@ -115,10 +117,10 @@ class _Reader:
 
 def decode(data: bytes, part: str) -> Any:
     """The one item that `data` is."""
-    reader = _Reader(data)
+    reader = Reader(data)
     try:
         item = reader.item()
-    except _Malformed as reason:
+    except Malformed as reason:
         raise Rejected(part, "cbor", str(reason)) from None
     if reader.at != len(data):
         raise Rejected(part, "trailing-bytes")

@@ -110,7 +110,7 @@ def read_checkpoint(data: bytes, kind: int | None = None) -> Checkpoint:
     cosignatures = []
     if COUNTERSIGNATURES in labels:
         items = envelope.unprotected.get(COUNTERSIGNATURES)
-        require(type(items) is list and 1 <= len(items) <= MAX_COSIGNATURES, part, "field", "co-signatures")
+        require(type(items) is list and 1 <= len(items) <= MAX_COSIGNATURES, CHECKPOINT, "field", "co-signatures")
         cosignatures = [read_cosignature(item) for item in items]
     proof = read_proof(envelope.unprotected.get(VDP), kind) if kind else None
     header = read_header(envelope.protected, CHECKPOINT, CHECKPOINT_TYPE, (TREE_HEAD,), (VDS, TREE_HEAD))

@@ -63,7 +63,8 @@ def read_any_algorithm(
     require(is_int(alg), part, "field", "alg")
     crit = header.get(CRIT)
     for label in crit if type(crit) is list else []:
-        require(is_int(label) and label in critical, part, "critical-header", repr(label))
+        require(is_int(label) or type(label) is str, part, "field", "label in crit")
+        require(label in critical, part, "critical-header", repr(label))
     if critical:
         require(crit == list(critical), part, "field", "crit")
     labels = [ALG, KID, TYP, *others] + ([CRIT] if critical else [])
@@ -83,15 +84,21 @@ def looks_like_sign1(data: bytes) -> bool:
 
 
 def typ_of(data: bytes) -> Any:
-    """The `typ` of something that begins as COSE_Sign1 does, or None."""
-    from .errors import Rejected
-
+    """The `typ` of something that begins as COSE_Sign1 does, or None. Nothing behind it is looked at."""
+    envelope = cbor.Reader(data)
     try:
-        item = cbor.decode(data, "")
-        header = cbor.decode(item.content[0], "")
-        return header.get(TYP)
-    except (Rejected, AttributeError, TypeError, IndexError):
-        return None
+        (tag, number), (array, _), (string, length) = envelope.head(), envelope.head(), envelope.head()
+        if (tag, array, string) != (6, 4, 2) or number != SIGN1_TAG:
+            return None
+        header = cbor.Reader(envelope.take(length))
+        major, entries = header.head()
+        for _ in range(header.count(entries) if major == 5 else 0):
+            key, value = header.item(), header.item()
+            if type(key) is int and key == TYP:
+                return value
+    except cbor.Malformed:
+        pass
+    return None
 
 
 def signature_holds(algorithm: int, public_key: bytes, envelope: Sign1, payload: bytes) -> bool:

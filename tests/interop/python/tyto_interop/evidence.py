@@ -8,7 +8,16 @@ from typing import Any
 
 from . import cbor, cose, decision, merkle, statement
 from .algorithms import ALGORITHMS, ATTESTATION, DECISION, LOG, WITNESS, key_id, verifies
-from .checkpoint import CHECKPOINT, CHECKPOINT_TYPE, CONSISTENCY, COSIGNATURE, INCLUSION, Checkpoint, read_checkpoint
+from .checkpoint import (
+    CHECKPOINT,
+    CHECKPOINT_TYPE,
+    CONSISTENCY,
+    COSIGNATURE,
+    INCLUSION,
+    MAX_BYTES,
+    Checkpoint,
+    read_checkpoint,
+)
 from .errors import Rejected, require
 from .fields import is_bytes, is_int, is_list, is_uint
 from .times import check_key_times, check_order, earliest
@@ -41,11 +50,12 @@ class Bundle:
 
 
 def read_key_entry(item: Any) -> KeyEntry:
-    require(is_list(item, 3) and is_int(item[0]) and is_uint(item[1]) and is_bytes(item[2]), "bundle", "field", "key")
+    part = "bundle"
+    require(is_list(item, 3) and is_int(item[0]), part, "field", "key")
     algorithm, purpose, public_key = item
-    require(algorithm in ALGORITHMS, "bundle", "algorithm", str(algorithm))
-    require(purpose in (ATTESTATION, LOG, WITNESS, DECISION), "bundle", "field", "purpose")
-    require(len(public_key) == ALGORITHMS[algorithm].public_key_bytes, "bundle", "field", "public key")
+    require(algorithm in ALGORITHMS, part, "algorithm", str(algorithm))
+    require(is_uint(purpose) and purpose in (ATTESTATION, LOG, WITNESS, DECISION), part, "field", "purpose")
+    require(is_bytes(public_key, ALGORITHMS[algorithm].public_key_bytes), part, "field", "public key")
     return KeyEntry(algorithm, purpose, public_key)
 
 
@@ -61,12 +71,14 @@ def read_bundle(data: bytes) -> Bundle:
     mode, entry, receipt, keys, decided = items[2:]
     require(is_uint(mode) and mode in (WITH_ATTESTATION, BARE_STATEMENT), part, "field", "mode")
     require(is_bytes(entry) and len(entry) <= MAX_ENTRY_BYTES, part, "field", "entry")
-    require(receipt is None or is_bytes(receipt), part, "field", "receipt")
+    require(receipt is None or is_bytes(receipt) and len(receipt) <= MAX_BYTES, part, "field", "receipt")
     require(receipt is not None or mode == WITH_ATTESTATION, part, "field", "a statement without a receipt")
-    require(decided is None or is_bytes(decided), part, "field", "decision")
+    require(decided is None or is_bytes(decided) and len(decided) <= MAX_ENTRY_BYTES, part, "field", "decision")
+    require(type(keys) is list and len(keys) <= 3, part, "field", "keys")
+    entries = [read_key_entry(key) for key in keys]
     signers = (mode == WITH_ATTESTATION) + (receipt is not None) + (decided is not None)
-    require(is_list(keys, signers), part, "field", "number of keys")
-    return Bundle(mode, entry, receipt, [read_key_entry(key) for key in keys], decided)
+    require(len(entries) == signers, part, "field", "number of keys")
+    return Bundle(mode, entry, receipt, entries, decided)
 
 
 @dataclass
@@ -129,7 +141,7 @@ class Verifier:
         header = cosignature.header
         facts = {"key_id": header.kid, "time": cosignature.time}
         if header.kid not in self.roots.keys:
-            return facts | {"verdict": "unknown"}
+            return facts | {"verdict": "unknown-key"}
         key = self.roots.keys[header.kid]
         require(key.purpose == WITNESS, COSIGNATURE, "purpose")
         require(header.alg == key.algorithm, COSIGNATURE, "algorithm-of-key")
@@ -137,8 +149,8 @@ class Verifier:
         require(verifies(key.algorithm, key.public_key, cosigned, cosignature.signature), COSIGNATURE, "signature")
         try:
             check_key_times(COSIGNATURE, key, cosignature.time, self.at, outlives_key=True)
-        except Rejected as reason:
-            return facts | {"verdict": reason.check}
+        except Rejected:
+            return facts | {"verdict": "not-believed"}
         return facts | {"verdict": "counts"}
 
     def decision(self, data: bytes, entry: KeyEntry | None) -> Facts:
