@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{attest, bench, enrol, evaluate, gallery, identify, keyring, log, root, verify};
+use crate::commands::{
+    attest, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
+};
 use crate::{Error, exit, passphrase};
 
 /// Where `tytod` listens if nothing else is said.
@@ -102,6 +104,9 @@ pub enum Command {
     /// Attestations and other evidence, offline.
     #[command(subcommand)]
     Attest(attest::Command),
+    /// Compute an attested match once more from its ciphertexts.
+    #[command(subcommand)]
+    Replay(replay::Command),
     /// The transparency log, offline.
     #[command(subcommand)]
     Log(log::Command),
@@ -180,6 +185,9 @@ mod tests {
             "tyto root rotate roots --new-passphrase-file p",
             "tyto root show roots",
             "tyto log verify objects/log",
+            "tyto identify staff --embeddings p.npy --replay-out r",
+            "tyto replay export r --out c --max-bytes 4G",
+            "tyto replay run r c --roots roots --json",
             "tyto log verify d --roots r --at none --checkpoint a --checkpoint b --entries --json",
         ] {
             let parsed = parse(line);
@@ -211,6 +219,8 @@ mod tests {
             "tyto attest decision issue b.bundle --key k --tenant acme --outcome perhaps --threshold-score 1 --out d",
             "tyto attest decision issue b.bundle --key k --tenant acme --outcome match --threshold-score 1 --out d \
              --subject a --pseudonym 00000000000000000000000000000000",
+            "tyto identify staff --embeddings p.npy --all-rows --replay-out r",
+            "tyto replay run r",
             "tyto root add roots server.txt",
             "tyto root add roots log.der --purpose log --log-origin a --log-id 00",
             "tyto root init roots --name acme --algorithm slh-dsa-sha2-128s",

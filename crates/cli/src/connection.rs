@@ -44,8 +44,17 @@ pub fn keyring_error(path: &Path) -> impl FnOnce(tyto_client::Error) -> Error {
 /// # Errors
 /// As [`open_keyring`], [`read_trusted_keys`] and [`Client::connect`].
 pub async fn connect(global: &Global) -> Result<Client, Error> {
+    connect_keeping(global, false).await
+}
+
+/// Connects like [`connect`], and keeps what replays need with the answers if that is wanted.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_keeping(global: &Global, keep_replays: bool) -> Result<Client, Error> {
     let state_dir = global.state_path()?;
     let mut config = config(global)?;
+    config.keep_replays = keep_replays;
     let keyring = open_keyring(global)?;
     make_private_dir(&state_dir)?;
     config.state_dir = Some(state_dir);

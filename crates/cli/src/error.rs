@@ -385,6 +385,26 @@ pub enum Error {
     #[error(transparent)]
     LogRejected(Box<crate::commands::log::Rejection>),
 
+    /// A match cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] tyto_replay::Error),
+
+    /// The ciphertexts of a match would be larger than was allowed.
+    #[error("the ciphertexts would have {bytes} bytes: allow them with --max-bytes")]
+    CiphertextsTooLarge {
+        /// Their size.
+        bytes: u64,
+    },
+
+    /// A match that was computed once more is not what was attested.
+    #[error("the replay differs: `{field}` of the statement is not what was found{}", .place.as_deref().unwrap_or_default())]
+    ReplayDiffers {
+        /// The first field of the statement that differs.
+        field: &'static str,
+        /// Where the result differs.
+        place: Option<String>,
+    },
+
     /// The answer came without the attestation that was to be saved.
     #[error("the answer carries no attestation to save")]
     NoAttestation,

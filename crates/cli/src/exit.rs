@@ -58,6 +58,7 @@ impl Exit {
             Error::Attestation(_)
             | Error::OtherAudience { .. }
             | Error::LogRejected(_)
+            | Error::ReplayDiffers { .. }
             | Error::NoAttestation => Self::Refused,
             Error::Keyring { source, .. } | Error::SigningKey { source, .. } => match &**source {
                 tyto_client::Error::FileExists { .. } => Self::Conflict,
@@ -101,6 +102,7 @@ fn of_client(error: &tyto_client::Error) -> Exit {
         | E::GalleryFull { .. }
         | E::FileExists { .. }
         | E::Contention { .. }
+        | E::NoLongerReplayable { .. }
         // Proxies rewrite codes; these three are worth telling apart where they do not.
         | E::Rpc { code: tonic::Code::NotFound | tonic::Code::AlreadyExists | tonic::Code::Aborted, .. } => {
             Exit::Conflict

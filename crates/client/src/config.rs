@@ -19,6 +19,9 @@ pub struct Config {
     pub audience: String,
     /// Whether attestations are asked for.
     pub attestations: bool,
+    /// Whether what a replay needs is kept with each attestation: the blocks that were matched and the slots that were
+    /// filled, and a ticket's polynomials. Prepared tickets are not used then.
+    pub keep_replays: bool,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long a call may take that is answered with one message.
@@ -41,6 +44,7 @@ impl Config {
             trusted_keys: None,
             audience: String::new(),
             attestations: true,
+            keep_replays: false,
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(45),

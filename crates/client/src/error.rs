@@ -79,6 +79,14 @@ pub enum Error {
         /// The limit.
         blocks: usize,
     },
+    /// A template that was compared has been removed since, or its block is gone.
+    #[error("no longer replayable: the template in slot {slot} of block {block} was removed since")]
+    NoLongerReplayable {
+        /// The block.
+        block: BlockId,
+        /// The first slot whose template is gone.
+        slot: u16,
+    },
     /// A decision was to be signed about an answer that came without an attestation.
     #[error("the answer carries no attestation that a decision could rest on")]
     NoAttestation,

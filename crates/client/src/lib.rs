@@ -61,9 +61,9 @@ pub use decision::DecisionTerms;
 pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
 pub use results::{
-    Candidate, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary, Identification,
-    IdentifyOptions, KeptAttestation, ProbeBy, SubjectEntry, SyncReport, TemplateScore, Timings,
-    Verification, VerifyOptions,
+    Candidate, CoveredBlock, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary,
+    Identification, IdentifyOptions, KeptAttestation, ProbeBy, ReplayBasis, SubjectEntry, SyncReport,
+    TemplateScore, Timings, Verification, VerifyOptions,
 };
 pub use tyto_attest as attest;
 pub use tyto_pqc as pqc;

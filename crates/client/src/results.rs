@@ -1,5 +1,6 @@
 //! What calls give back.
 
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tyto_attest::{AttestationFile, Statement};
@@ -139,6 +140,36 @@ pub struct KeptAttestation {
     /// What the signer claims, compared with what was sent and received. None if no trusted keys were set: then
     /// nothing of the attestation was verified.
     pub statement: Option<Statement>,
+    /// What a replay needs beside the file, if [`Config::keep_replays`](crate::Config::keep_replays) is set.
+    pub basis: Option<ReplayBasis>,
+}
+
+/// What an answer was computed on, as far as a replay needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayBasis {
+    /// The gallery.
+    pub parameters: GalleryParameters,
+    /// Version of its manifest.
+    pub manifest_version: u64,
+    /// SHA3-256 of the sealed manifest.
+    pub manifest_digest: [u8; 32],
+    /// All blocks in the order of the manifest, with their versions.
+    pub blocks: Vec<(BlockId, u64)>,
+    /// Those that were matched, in the order of the answer.
+    pub covered: Vec<CoveredBlock>,
+    /// The ticket as it was uploaded, if the probe was sent by one that this process made for it.
+    pub ticket: Option<Bytes>,
+}
+
+/// A block that was matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoveredBlock {
+    /// Its place in the manifest.
+    pub position: usize,
+    /// SHA3-256 of its sealed record.
+    pub record_digest: [u8; 32],
+    /// The slots that held templates, ascending.
+    pub filled: Vec<u16>,
 }
 
 /// The answer to a verification (1:1), fully checked.

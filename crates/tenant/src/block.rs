@@ -19,6 +19,7 @@ use tyto_kernels::{
 };
 use tyto_pqc::random;
 use tyto_scheme::params::{centre_t, reduce_t};
+use tyto_scheme::segment::{read_polynomials, write_polynomials};
 use tyto_scheme::{BlockId, Delta, Pseudonym};
 use zeroize::Zeroizing;
 
@@ -236,6 +237,33 @@ impl Fill {
     pub fn tag(&self) -> &[u8; 16] {
         &self.tag
     }
+}
+
+/// The ciphertexts of a block with the templates of some slots in it, packed: what a server matches when just these slots
+/// are filled. They are derived once more, as when the block was provisioned, and each stored delta is authenticated.
+///
+/// # Errors
+/// [`Error::DeltaTag`] for a delta that was not enrolled.
+pub fn ciphertexts(
+    gallery: &Gallery,
+    block: BlockId,
+    stored: &[(u16, Delta, [u8; 16])],
+) -> Result<Vec<u8>, Error> {
+    let (layout, keys) = (gallery.layout(), &gallery.keys);
+    let forged = |(slot, delta, tag): &&(u16, Delta, [u8; 16])| {
+        !keys.delta_tag_holds(block, *slot, &delta.to_bytes(), tag)
+    };
+    if let Some(&(slot, ..)) = stored.iter().find(forged) {
+        return Err(Error::DeltaTag { block, slot });
+    }
+    let (_, provisioned) = OpenBlock::provision_with_id(gallery, block)?;
+    let mut polynomials = read_polynomials("block", &provisioned.polynomials, layout.chunks())?;
+    for (slot, delta, _) in stored {
+        delta.add_to_block(layout, *slot, &mut polynomials);
+    }
+    let mut packed = Vec::with_capacity(provisioned.polynomials.len());
+    write_polynomials(&polynomials, &mut packed);
+    Ok(packed)
 }
 
 /// A filled slot that is to be emptied, its stored delta authenticated.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on, all of which stand above it in the
 /// table: that is the proof that there is no cycle.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tyto-kernels", &[]),
     ("tyto-scheme", &["tyto-kernels"]),
     ("tyto-pqc", &["tyto-kernels"]),
@@ -21,7 +21,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tyto-server", &["tyto-api", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-client", &["tyto-api", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
-    ("tyto-cli", &["tyto-client", "tyto-measure"]),
+    ("tyto-replay", &["tyto-api", "tyto-attest", "tyto-engine", "tyto-kernels", "tyto-scheme"]),
+    ("tyto-cli", &["tyto-client", "tyto-measure", "tyto-replay"]),
     ("tyto-demo", &["tyto-cli", "tyto-client", "tyto-server"]),
 ];
 

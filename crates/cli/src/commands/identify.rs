@@ -8,7 +8,7 @@ use serde::Serialize;
 use tyto_client::{Candidate, Client, GalleryHandle, Identification, IdentifyOptions};
 
 use super::verify::ProbeByArg;
-use super::{AttestationState, GalleryName, Score, metric_name, save_attestation};
+use super::{AttestationState, GalleryName, Score, metric_name, save_attestation, save_replay};
 use crate::input::{EmbeddingsArgs, RowSelection, ThresholdArgs};
 use crate::output::{OutputArgs, Subject, Table, bytes, count, milliseconds};
 use crate::progress::Progress;
@@ -44,6 +44,9 @@ pub struct Args {
     /// Save the attestation with request and result, for `tyto attest verify` (one probe only).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "all_rows"])]
     attestation_out: Option<PathBuf>,
+    /// Save what `tyto replay` needs to compute the answer once more (one probe only).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "all_rows"])]
+    pub replay_out: Option<PathBuf>,
     /// Output.
     #[command(flatten)]
     output: OutputArgs,
@@ -150,6 +153,9 @@ async fn identify_all(
         let found = handle.identify(template, options).await?;
         if let Some(path) = &args.attestation_out {
             save_attestation(found.attestation.as_ref(), path)?;
+        }
+        if let Some(path) = &args.replay_out {
+            save_replay(found.attestation.as_ref(), path)?;
         }
         probes.push(Probe::new(row, &found));
         bar.inc(1);

@@ -8,6 +8,7 @@ pub mod gallery;
 pub mod identify;
 pub mod keyring;
 pub mod log;
+pub mod replay;
 pub mod root;
 pub mod verify;
 
@@ -29,6 +30,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
         Command::Attest(command) => attest::run(command, global).await,
+        Command::Replay(command) => replay::run(command, global).await,
         Command::Log(command) => log::run(command),
         Command::Root(command) => root::run(command),
         Command::Bench(args) => bench::run(args).await,
@@ -45,8 +47,14 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
                 GalleryCommand::Delete(args) => gallery::delete(args, &client).await,
             }
         }
-        Command::Verify(args) => verify::run(args, &connection::connect(global).await?).await,
-        Command::Identify(args) => identify::run(args, &connection::connect(global).await?).await,
+        Command::Verify(args) => {
+            let keep = args.replay_out.is_some();
+            verify::run(args, &connection::connect_keeping(global, keep).await?).await
+        }
+        Command::Identify(args) => {
+            let keep = args.replay_out.is_some();
+            identify::run(args, &connection::connect_keeping(global, keep).await?).await
+        }
     }
 }
 
@@ -135,4 +143,11 @@ impl std::fmt::Display for AttestationState {
 fn save_attestation(attestation: Option<&KeptAttestation>, path: &Path) -> Result<(), Error> {
     let kept = attestation.ok_or(Error::NoAttestation)?;
     output::write_file(path, &kept.file.encode()?)
+}
+
+/// Saves what a replay of an answer needs.
+fn save_replay(attestation: Option<&KeptAttestation>, path: &Path) -> Result<(), Error> {
+    let kept = attestation.ok_or(Error::NoAttestation)?;
+    let basis = kept.basis.as_ref().ok_or(Error::NoAttestation)?;
+    output::write_file(path, &replay::file(&kept.file, basis).encode()?)
 }

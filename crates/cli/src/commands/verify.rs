@@ -7,7 +7,7 @@ use serde::Serialize;
 use tyto_client::tenant::SubjectId;
 use tyto_client::{Client, Decision, ProbeBy, TemplateScore, Verification, VerifyOptions};
 
-use super::{AttestationState, GalleryName, Score, metric_name, save_attestation};
+use super::{AttestationState, GalleryName, Score, metric_name, save_attestation, save_replay};
 use crate::input::{EmbeddingsArgs, ThresholdArgs};
 use crate::output::{OutputArgs, Subject, Table, bytes, milliseconds};
 use crate::{Error, Exit};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Save the attestation with request and result, for `tyto attest verify`.
     #[arg(long, value_name = "FILE")]
     attestation_out: Option<PathBuf>,
+    /// Save what `tyto replay` needs to compute the answer once more.
+    #[arg(long, value_name = "FILE")]
+    pub replay_out: Option<PathBuf>,
     /// Output.
     #[command(flatten)]
     output: OutputArgs,
@@ -97,6 +100,9 @@ pub async fn run(args: &Args, client: &Client) -> Result<Exit, Error> {
     let verification = handle.verify_with(&subject, &probe, options).await?;
     if let Some(path) = &args.attestation_out {
         save_attestation(verification.attestation.as_ref(), path)?;
+    }
+    if let Some(path) = &args.replay_out {
+        save_replay(verification.attestation.as_ref(), path)?;
     }
     let decision = verification.decision(threshold_score);
     let Verification { best: TemplateScore { score, value, .. }, .. } = verification;

@@ -1,7 +1,8 @@
 //! What an attestation must say to be the one of this request and this answer.
 
 use super::basis::Basis;
-use crate::{Config, Error, KeptAttestation};
+use crate::{Config, CoveredBlock, Error, KeptAttestation, ReplayBasis};
+use bytes::Bytes;
 use tyto_api::content;
 use tyto_api::matching::{Attestation, AttestationRequest, Probe};
 use tyto_attest::digest::{DigestKind, SALT_BYTES, SaltedDigest, blocks_root};
@@ -32,6 +33,14 @@ pub(crate) struct Exchange<'a> {
     pub(crate) result: Vec<u8>,
     /// Content of the records, in the same order.
     pub(crate) records: Vec<u8>,
+    /// What is kept for a replay, if the client is set up so.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What is kept of an answer for a replay.
+pub(crate) struct Kept {
+    pub(crate) covered: Vec<CoveredBlock>,
+    pub(crate) ticket: Option<Bytes>,
 }
 
 impl Exchange<'_> {
@@ -56,13 +65,26 @@ impl Exchange<'_> {
             request: Some(request),
             result: Some(std::mem::take(&mut self.result)),
         };
+        let basis = self.kept.take().map(|kept| self.replay_basis(kept));
         let Some(keys) = &config.trusted_keys else {
-            return Ok(Some(KeptAttestation { file, statement: None }));
+            return Ok(Some(KeptAttestation { file, statement: None, basis }));
         };
         // Signature, request digest and result digest.
         let statement = tyto_attest::verify_file(&file, keys)?.statement;
         self.compare(&statement, &file.salt)?;
-        Ok(Some(KeptAttestation { file, statement: Some(statement) }))
+        Ok(Some(KeptAttestation { file, statement: Some(statement), basis }))
+    }
+
+    fn replay_basis(&self, kept: Kept) -> ReplayBasis {
+        let known = self.basis.known();
+        ReplayBasis {
+            parameters: *self.parameters,
+            manifest_version: known.mark.version,
+            manifest_digest: known.sealed_digest,
+            blocks: self.basis.entries().iter().map(|entry| (entry.block, entry.version)).collect(),
+            covered: kept.covered,
+            ticket: kept.ticket,
+        }
     }
 
     fn compare(&mut self, statement: &Statement, salt: &[u8; SALT_BYTES]) -> Result<(), Error> {
@@ -178,6 +200,7 @@ mod tests {
                 covered: vec![0],
                 result: b"result".to_vec(),
                 records: b"records".to_vec(),
+                kept: None,
             }
         }
 

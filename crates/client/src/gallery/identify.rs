@@ -1,13 +1,14 @@
 //! Identification, 1:N: blocks are decrypted as they stream in.
 
-use super::attestation::{self, Exchange};
+use super::attestation::{self, Exchange, Kept};
 use super::basis::{Asked, Basis};
 use super::probes::{Ready, check_echo, may_try_anew, ticket_message};
 use super::ranking::{BlockScores, rank};
 use super::{GalleryHandle, Inner, compute};
 use crate::channel::{pause, size};
 use crate::{
-    Candidate, Error, GalleryScore, Identification, IdentifyOptions, KeptAttestation, TemplateScore, Timings,
+    Candidate, CoveredBlock, Error, GalleryScore, Identification, IdentifyOptions, KeptAttestation,
+    TemplateScore, Timings,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,7 +84,8 @@ impl GalleryHandle {
     ) -> Result<Identification, Error> {
         let started = Instant::now();
         let (used, pending) = self.accept(used, ())?;
-        let ready = Ready { probe: ticket_message(&used), pending: Arc::new(pending), bytes_sent: 0 };
+        let ready =
+            Ready { probe: ticket_message(&used), pending: Arc::new(pending), bytes_sent: 0, ticket: None };
         self.search(ready, options, started).await.map_err(|failed| failed.error)
     }
 
@@ -334,11 +336,18 @@ impl Answer {
         };
         let mut records = Vec::new();
         let mut scored = Vec::with_capacity(self.order.len());
+        let keep = self.inner.shared.config.keep_replays;
+        let mut covered = Vec::new();
         for position in self.order {
             let entry = &self.basis.entries()[position];
             let (scores, digest) =
                 self.decrypted.remove(&position).ok_or(Error::MissingBlock(entry.block))?;
             content::record(entry.block, entry.version, &digest, &mut records);
+            covered.extend(keep.then(|| CoveredBlock {
+                position,
+                record_digest: digest,
+                filled: scores.iter().map(|(slot, _)| slot).collect(),
+            }));
             scored.push(scores);
         }
         Ok(Settled {
@@ -348,6 +357,7 @@ impl Answer {
             scored,
             result: self.result,
             records,
+            covered,
             timings,
             bytes: (0, 0),
         })
@@ -388,6 +398,8 @@ struct Settled {
     scored: Vec<BlockScores>,
     result: Vec<u8>,
     records: Vec<u8>,
+    /// For a replay, if that is kept.
+    covered: Vec<CoveredBlock>,
     timings: Timings,
     /// Sent and received.
     bytes: (u64, u64),
@@ -464,6 +476,10 @@ impl Settled {
             covered: (0..self.basis.entries().len()).collect(),
             result: std::mem::take(&mut self.result),
             records: std::mem::take(&mut self.records),
+            kept: self.inner.shared.config.keep_replays.then(|| Kept {
+                covered: std::mem::take(&mut self.covered),
+                ticket: self.search.ready.ticket.clone(),
+            }),
         };
         exchange.settle(&self.inner.shared.config, came)
     }

@@ -9,6 +9,7 @@ mod identify;
 mod probes;
 mod ranking;
 mod remove;
+mod replay;
 mod segment;
 mod sync;
 mod tickets;

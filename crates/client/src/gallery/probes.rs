@@ -3,6 +3,7 @@
 use super::tickets::TicketMode;
 use super::{GalleryHandle, compute};
 use crate::{Error, ProbeBy};
+use bytes::Bytes;
 use std::sync::Arc;
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::matching::{self, Probe, WholeQuery};
@@ -20,6 +21,8 @@ pub(crate) struct Ready<M: Mode> {
     pub(crate) pending: Arc<Pending<M>>,
     /// Bytes that were sent for it already.
     pub(crate) bytes_sent: u64,
+    /// The ticket as it was uploaded, if the client keeps what a replay needs.
+    pub(crate) ticket: Option<Bytes>,
 }
 
 impl<M: Mode> Ready<M> {
@@ -60,17 +63,19 @@ impl GalleryHandle {
     ) -> Result<Ready<M>, Error> {
         let bytes = M::KIND.polynomials_bytes(self.gallery().layout());
         let max_bytes = MAX_MESSAGE_BYTES - REQUEST_OVERHEAD_BYTES;
-        let (ticket, bytes_sent) = match by {
+        let keep = self.0.shared.config.keep_replays;
+        let (ticket, uploaded, bytes_sent) = match by {
             ProbeBy::WholeQuery if bytes > max_bytes => {
                 return Err(Error::QueryTooLarge { bytes, max_bytes });
             }
-            ProbeBy::WholeQuery => (None, 0),
-            ProbeBy::Auto | ProbeBy::Ticket => match self.ready_ticket::<M>() {
-                Some(ticket) => (Some(ticket), 0),
-                None if by == ProbeBy::Auto && bytes <= max_bytes => (None, 0),
+            ProbeBy::WholeQuery => (None, None, 0),
+            ProbeBy::Auto | ProbeBy::Ticket => match if keep { None } else { self.ready_ticket::<M>() } {
+                Some(ticket) => (Some(ticket), None, 0),
+                None if by == ProbeBy::Auto && bytes <= max_bytes => (None, None, 0),
                 None => {
-                    let (ticket, sent) = self.new_ticket::<M>().await?;
-                    (Some(ticket), sent)
+                    let (ticket, uploaded) = self.new_ticket::<M>().await?;
+                    let sent = uploaded.len() as u64;
+                    (Some(ticket), keep.then_some(uploaded), sent)
                 }
             },
         };
@@ -84,7 +89,7 @@ impl GalleryHandle {
                 let (key, mask_epoch) = (gallery.parameters().key, gallery.parameters().mask_epoch);
                 (Probe::Query(WholeQuery { key, mask_epoch, polynomials: polynomials.into() }), pending)
             };
-            Ok(Ready { probe, pending: Arc::new(pending), bytes_sent })
+            Ok(Ready { probe, pending: Arc::new(pending), bytes_sent, ticket: uploaded })
         })
         .await
     }

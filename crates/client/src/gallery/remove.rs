@@ -58,7 +58,7 @@ impl GalleryHandle {
     }
 
     /// The stored deltas of some slots: exactly those. Their tags are checked with the record at hand.
-    async fn fetch_deltas(
+    pub(crate) async fn fetch_deltas(
         &self,
         block: BlockId,
         slots: Vec<u16>,

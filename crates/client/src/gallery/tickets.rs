@@ -103,12 +103,12 @@ impl GalleryHandle {
     }
 
     /// Makes a ticket and uploads it. Returns the bytes that were sent, too.
-    pub(crate) async fn new_ticket<M: TicketMode>(&self) -> Result<(Ticket<M>, u64), Error> {
+    pub(crate) async fn new_ticket<M: TicketMode>(&self) -> Result<(Ticket<M>, Bytes), Error> {
         let (kept, bytes) = self.make::<M>().await?;
         Ok((kept.ticket, bytes))
     }
 
-    async fn make<M: TicketMode>(&self) -> Result<(Kept<Ticket<M>>, u64), Error> {
+    async fn make<M: TicketMode>(&self) -> Result<(Kept<Ticket<M>>, Bytes), Error> {
         let gallery = Arc::clone(&self.0.gallery);
         let (ticket, bytes, digest) = compute(move || {
             let (ticket, bytes) = Ticket::<M>::generate(&gallery)?;
@@ -131,7 +131,7 @@ impl GalleryHandle {
             async move { { rpc.matching }.upload_ticket(stream).await }
         };
         let answer = self.0.shared.rpc.repeat("UploadTicket", upload).await?;
-        Ok((Kept { ticket, expires_unix_ms: answer.expires_unix_ms }, bytes.len() as u64))
+        Ok((Kept { ticket, expires_unix_ms: answer.expires_unix_ms }, bytes))
     }
 
     pub(crate) async fn fill_pool<M: TicketMode>(&self, count: usize) -> Result<(), Error> {

@@ -1,12 +1,12 @@
 //! Verification, 1:1.
 
-use super::attestation::{self, Exchange};
-use super::basis::{Asked, Basis};
+use super::attestation::{self, Exchange, Kept};
+use super::basis::{Asked, Basis, Readable};
 use super::probes::{Ready, check_echo, may_try_anew, ticket_message};
 use super::view::View;
 use super::{GalleryHandle, Inner, compute};
 use crate::channel::{Rpc, pause, size};
-use crate::{Error, TemplateScore, Timings, Verification, VerifyOptions};
+use crate::{CoveredBlock, Error, TemplateScore, Timings, Verification, VerifyOptions};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -68,7 +68,8 @@ impl GalleryHandle {
         let started = Instant::now();
         self.locate_or_sync(subject).await?;
         let (used, pending) = self.accept(used, self.gallery().pseudonym(subject))?;
-        let ready = Ready { probe: ticket_message(&used), pending: Arc::new(pending), bytes_sent: 0 };
+        let ready =
+            Ready { probe: ticket_message(&used), pending: Arc::new(pending), bytes_sent: 0, ticket: None };
         self.compare(subject, ready, started).await
     }
 
@@ -221,19 +222,22 @@ impl Settled<'_> {
         self.check_complete()?;
         let mut records = Vec::new();
         let mut templates = Vec::new();
+        let keep = self.inner.shared.config.keep_replays;
+        let mut covered = Vec::new();
         let mut first_block = None;
         for block in &self.answered.blocks {
             let came = self.answered.records.get(&block.block);
             let readable = self.basis.readable(self.inner, block.position, came)?;
             let version = self.basis.entries()[block.position].version;
             content::record(block.block, version, &readable.record_digest, &mut records);
+            covered.extend(keep.then(|| self.covered(block.position, &readable)));
             let claimed = readable.view.claim_slots(block.block, version, block.replies.clone())?;
             let scores = self.comparison.ready.pending.decrypt(&self.inner.gallery, claimed)?;
             templates.extend(scores.into_iter().map(|(slot, score)| self.score(block.block, slot, score)));
             first_block.get_or_insert_with(Instant::now);
         }
         let last_block = Instant::now();
-        let attestation = self.attestation(answer, records)?;
+        let attestation = self.attestation(answer, records, covered)?;
         let best = templates.iter().copied().max_by_key(|template| template.score);
         Ok(Verification {
             subject: subject.clone(),
@@ -250,6 +254,12 @@ impl Settled<'_> {
                 total: started.elapsed(),
             },
         })
+    }
+
+    fn covered(&self, position: usize, readable: &Readable) -> CoveredBlock {
+        let (slots, record) = (self.inner.gallery.layout().slots() as u16, readable.view.record());
+        let filled = (0..slots).filter(|slot| record.is_filled(*slot)).collect();
+        CoveredBlock { position, record_digest: readable.record_digest, filled }
     }
 
     fn score(&self, block: BlockId, slot: u16, score: i32) -> TemplateScore {
@@ -313,6 +323,7 @@ impl Settled<'_> {
         &self,
         answer: VerifyAnswer,
         records: Vec<u8>,
+        covered: Vec<CoveredBlock>,
     ) -> Result<Option<crate::KeptAttestation>, Error> {
         let Some(asked) = self.comparison.attestation.clone() else { return Ok(None) };
         let mut result = Vec::new();
@@ -326,6 +337,12 @@ impl Settled<'_> {
             covered: self.answered.blocks.iter().map(|block| block.position).collect(),
             result,
             records,
+            kept: self
+                .inner
+                .shared
+                .config
+                .keep_replays
+                .then(|| Kept { covered, ticket: self.comparison.ready.ticket.clone() }),
         };
         exchange.settle(&self.inner.shared.config, answer.attestation)
     }

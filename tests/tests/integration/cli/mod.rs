@@ -7,5 +7,6 @@ mod evaluate;
 mod galleries;
 mod keyring;
 mod logs;
+mod replays;
 mod roots;
 mod tyto;

@@ -153,7 +153,7 @@ fn check_writable(path: &Path) -> Result<(), Error> {
 }
 
 /// `512M` and the like: powers of 1024.
-fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let unit: u64 = match unit {
         "" => 1,
