@@ -11,6 +11,9 @@
 //! Versions are u64, all numbers little-endian. Templates and blocks come in the order of the answer; the records of
 //! a verification are those of the distinct blocks of its results, in the order of their first result. The blocks
 //! root of the gallery state is [`tyto_attest::digest::blocks_root`] over *all* blocks in the order of the manifest.
+//! Requests that change a gallery are in [`change`].
+
+pub mod change;
 
 use crate::matching::{BlockReply, Probe, SlotResult};
 use tyto_attest::digest::SaltedDigest;

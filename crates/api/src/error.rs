@@ -63,6 +63,14 @@ pub enum Error {
         /// The greatest value.
         max: u64,
     },
+    /// A name or number is none of those that the field may have.
+    #[error("{field} is none of {known}")]
+    UnknownValue {
+        /// The field.
+        field: &'static str,
+        /// Those that it may have.
+        known: &'static str,
+    },
     /// A page token is not one that this service gave.
     #[error("{field} is not a page token of this call")]
     PageToken {

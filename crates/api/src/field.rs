@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::limits::{MAX_SLOT, TAG_BYTES};
 use bytes::Bytes;
+use tyto_attest::MAX_TEXT_BYTES;
 
 pub(crate) fn fixed<const L: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; L], Error> {
     bytes.try_into().map_err(|_| Error::Length { field, found_bytes: bytes.len(), expected_bytes: L })
@@ -21,6 +22,18 @@ pub(crate) fn bounded(field: &'static str, bytes: Bytes, max_bytes: usize) -> Re
         return Err(Error::TooLong { field, found_bytes: bytes.len(), max_bytes });
     }
     Ok(bytes)
+}
+
+/// A text of one line.
+pub(crate) fn line(field: &'static str, text: String) -> Result<String, Error> {
+    if text.len() > MAX_TEXT_BYTES {
+        let (found_bytes, max_bytes) = (text.len(), MAX_TEXT_BYTES);
+        return Err(Error::TooLong { field, found_bytes, max_bytes });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::ControlCharacters { field });
+    }
+    Ok(text)
 }
 
 pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Error> {

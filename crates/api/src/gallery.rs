@@ -180,6 +180,15 @@ pub enum Outcome {
     },
 }
 
+/// What the transparency log says about a change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedChange {
+    /// The log's entry.
+    pub statement: Bytes,
+    /// The salt of the digests in it, which the server does not keep.
+    pub salt: [u8; 32],
+}
+
 /// A page of the templates of a gallery.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListTemplates {

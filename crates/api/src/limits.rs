@@ -34,6 +34,12 @@ pub const MAX_GALLERIES_PER_PAGE: usize = 100;
 pub const MAX_TEMPLATES_PER_PAGE: usize = 10_000;
 /// Most bytes of an attestation's audience, in UTF-8.
 pub const MAX_AUDIENCE_BYTES: usize = tyto_attest::MAX_TEXT_BYTES;
+/// Most documents that one call attests.
+pub const MAX_DOCUMENTS_PER_CALL: usize = 256;
+/// Most bytes of a document's label, in UTF-8.
+pub const MAX_LABEL_BYTES: usize = tyto_attest::MAX_TEXT_BYTES;
+/// Most keys in a list of the server's keys.
+pub const MAX_SIGNING_KEYS: usize = 1024;
 /// Most templates of one subject in a verification's answer.
 pub const MAX_RESULTS_PER_VERIFICATION: usize = 1024;
 /// Most blocks in one message of an identification's answer.

@@ -1,9 +1,12 @@
 //! What a peer may send and what it may not: each refusal names the field and the limit.
 
 use bytes::Bytes;
+use tyto_api::attest::{
+    Attest, AttestMode, Attested, GetConsistencyProof, GetReceipt, KeyList, ReceiptAnswer,
+};
 use tyto_api::gallery::{
-    BlockChange, CreateGallery, FetchRecords, ListGalleries, ListTemplates, ManifestUpdate, Mutation,
-    Outcome, ProvisionPart, SlotWrite,
+    BlockChange, CreateGallery, FetchRecords, ListGalleries, ListTemplates, LoggedChange, ManifestUpdate,
+    Mutation, Outcome, ProvisionPart, SlotWrite,
 };
 use tyto_api::limits::{
     MAX_AUDIENCE_BYTES, MAX_CHANGES_PER_CALL, MAX_CHUNK_BYTES, MAX_DESCRIPTOR_BYTES, MAX_RECORD_BYTES,
@@ -11,8 +14,9 @@ use tyto_api::limits::{
 use tyto_api::matching::{
     AttestationRequest, Identify, IdentifyPart, Probe, TicketUse, Verify, VerifyAnswer,
 };
-use tyto_api::proto::{gallery::v1 as gallery, matching::v1 as matching};
+use tyto_api::proto::{attest::v1 as attest, gallery::v1 as gallery, matching::v1 as matching};
 use tyto_api::{Error, content};
+use tyto_attest::{Document, DocumentDigest, KeyEntry, Purpose};
 use tyto_scheme::query::Target;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Pseudonym, TicketId};
 
@@ -53,8 +57,10 @@ fn what_one_side_sends_the_other_understands() {
     let (sealed_descriptor, sealed_manifest) = (bytes(10), bytes(20));
     let create = CreateGallery { parameters, sealed_descriptor, sealed_manifest };
     assert_eq!(CreateGallery::try_from(gallery::CreateGalleryRequest::from(create.clone())), Ok(create));
+    let logged = LoggedChange { statement: bytes(9), salt: [8; 32] };
+    assert_eq!(LoggedChange::try_from(gallery::LoggedChange::from(logged.clone())), Ok(logged));
     for outcome in [Outcome::Committed { manifest_version: 4 }, Outcome::Conflict { manifest_version: 5 }] {
-        assert_eq!(Outcome::try_from(gallery::RemoveResponse::from(outcome)), Ok(outcome));
+        assert_eq!(Outcome::try_from(gallery::RemoveResponse::from((outcome, None))), Ok(outcome));
     }
 }
 
@@ -189,4 +195,70 @@ fn the_content_of_a_ticket_use_is_as_documented() {
     expected.extend([7; 8]);
     expected.extend([6; 16]);
     assert_eq!(found, expected);
+}
+
+fn attest() -> Attest {
+    let digest = DocumentDigest::Sha384([7; 48]);
+    let document = |label: Option<&str>| Document { digest, label: label.map(str::to_owned) };
+    Attest {
+        mode: AttestMode::ReceiptOnly,
+        audience: "court".to_owned(),
+        nonce: [5; 32],
+        documents: vec![document(Some("contract.pdf")), document(None)],
+    }
+}
+
+#[test]
+fn attestations_receipts_and_keys_arrive_as_they_were_sent() {
+    for mode in [AttestMode::Immediate, AttestMode::ReceiptOnly] {
+        let request = Attest { mode, ..attest() };
+        assert_eq!(Attest::try_from(attest::AttestRequest::from(request.clone())), Ok(request));
+    }
+    let attested = Attested { entries: vec![bytes(9), bytes(10)] };
+    assert_eq!(Attested::try_from(attest::AttestResponse::from(attested.clone())), Ok(attested));
+    let receipt = GetReceipt { leaf_hash: [1; 32], wait_ms: 900 };
+    assert_eq!(GetReceipt::try_from(attest::GetReceiptRequest::from(receipt)), Ok(receipt));
+    for answer in [ReceiptAnswer::Receipt(bytes(8)), ReceiptAnswer::NotCovered { retry_after_ms: 300 }] {
+        let sent = attest::GetReceiptResponse::from(answer.clone());
+        assert_eq!(ReceiptAnswer::try_from(sent), Ok(answer));
+    }
+    for new_size in [None, Some(3)] {
+        let proof = GetConsistencyProof { old_size: 3, new_size };
+        let sent = attest::GetConsistencyProofRequest::from(proof);
+        assert_eq!(GetConsistencyProof::try_from(sent), Ok(proof));
+    }
+    let key = tyto_pqc::mldsa::SigningKey::generate().unwrap().verifying_key().clone().into();
+    let keys = vec![KeyEntry { purpose: Purpose::Attestation, key }];
+    let list = KeyList { issuer: "tyto".to_owned(), log_id: [3; 32], keys };
+    assert_eq!(KeyList::try_from(attest::ListKeysResponse::from(list.clone())), Ok(list));
+}
+
+#[test]
+fn attestation_requests_out_of_bounds_are_refused_by_field() {
+    let refused = |spoil: fn(&mut attest::AttestRequest)| {
+        let mut message = attest::AttestRequest::from(attest());
+        spoil(&mut message);
+        Attest::try_from(message).unwrap_err()
+    };
+    let length = |field, found_bytes, expected_bytes| Error::Length { field, found_bytes, expected_bytes };
+    let unknown = |error, name| matches!(error, Error::UnknownValue { field, .. } if field == name);
+    assert!(unknown(refused(|m| m.mode = 0), "mode"));
+    assert!(unknown(refused(|m| m.mode = 77), "mode"));
+    assert!(unknown(refused(|m| m.documents[0].algorithm = "md5".to_owned()), "documents.algorithm"));
+    assert_eq!(refused(|m| m.documents.clear()), Error::Empty { field: "documents" });
+    assert_eq!(refused(|m| m.nonce = bytes(31)), length("nonce", 31, 32));
+    assert_eq!(refused(|m| m.documents[1].digest = bytes(32)), length("documents.digest", 32, 48));
+    let control = Error::ControlCharacters { field: "documents.label" };
+    assert_eq!(refused(|m| m.documents[0].label = "a\nb".to_owned()), control);
+    let long = Error::TooLong { field: "audience", found_bytes: 257, max_bytes: 256 };
+    assert_eq!(refused(|m| m.audience = "x".repeat(257)), long);
+    let many = Error::TooMany { field: "documents", found: 257, max: 256 };
+    assert_eq!(refused(|m| m.documents = vec![m.documents[0].clone(); 257]), many);
+    let proof = |old_size, new_size| {
+        GetConsistencyProof::try_from(attest::GetConsistencyProofRequest { old_size, new_size })
+    };
+    assert!(matches!(proof(0, 5), Err(Error::OutOfRange { field: "old_size", .. })));
+    assert!(matches!(proof(6, 5), Err(Error::OutOfRange { field: "new_size", min: 6, .. })));
+    let hash = attest::GetReceiptRequest { leaf_hash: bytes(16), wait_ms: 0 };
+    assert_eq!(GetReceipt::try_from(hash), Err(length("leaf_hash", 16, 32)));
 }

@@ -2,8 +2,8 @@
 
 use super::{
     BlockChange, Chunk, CreateGallery, FetchDeltas, FetchRecords, GalleryInfo, ListGalleries, ListTemplates,
-    ManifestUpdate, Mutation, Outcome, ProvisionCommit, ProvisionHeader, ProvisionPart, RecordPart,
-    SealedRecord, SlotWrite, StoredDelta, TemplateLocation, UploadStatus,
+    LoggedChange, ManifestUpdate, Mutation, Outcome, ProvisionCommit, ProvisionHeader, ProvisionPart,
+    RecordPart, SealedRecord, SlotWrite, StoredDelta, TemplateLocation, UploadStatus,
 };
 use crate::Error;
 use crate::field::{all, at_most, bounded, copy, fixed, not_zero, page_size, required, slot, tag};
@@ -13,6 +13,7 @@ use crate::limits::{
     MAX_RECORD_BYTES, MAX_SLOTS_PER_CALL, MAX_TEMPLATES_PER_PAGE,
 };
 use crate::proto::gallery::v1 as proto;
+use tyto_attest::MAX_ATTESTATION_BYTES;
 use tyto_scheme::segment::{MAX_SEGMENT_BLOCKS, MAX_SEGMENT_BYTES};
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Pseudonym, UploadId};
 
@@ -368,10 +369,27 @@ impl From<Mutation> for proto::RemoveRequest {
     }
 }
 
+impl From<LoggedChange> for proto::LoggedChange {
+    fn from(logged: LoggedChange) -> Self {
+        Self { statement: logged.statement, salt: copy(&logged.salt) }
+    }
+}
+
+impl TryFrom<proto::LoggedChange> for LoggedChange {
+    type Error = Error;
+
+    fn try_from(message: proto::LoggedChange) -> Result<Self, Error> {
+        Ok(Self {
+            statement: bounded("logged.statement", message.statement, MAX_ATTESTATION_BYTES)?,
+            salt: fixed("logged.salt", &message.salt)?,
+        })
+    }
+}
+
 macro_rules! outcome {
     ($($response:ident, $module:ident;)*) => {$(
-        impl From<Outcome> for proto::$response {
-            fn from(outcome: Outcome) -> Self {
+        impl From<(Outcome, Option<LoggedChange>)> for proto::$response {
+            fn from((outcome, logged): (Outcome, Option<LoggedChange>)) -> Self {
                 let outcome = match outcome {
                     Outcome::Committed { manifest_version } => {
                         proto::$module::Outcome::Committed(proto::Committed { manifest_version })
@@ -380,7 +398,7 @@ macro_rules! outcome {
                         proto::$module::Outcome::Conflict(proto::Conflict { manifest_version })
                     }
                 };
-                Self { outcome: Some(outcome) }
+                Self { outcome: Some(outcome), logged: logged.map(Into::into) }
             }
         }
 

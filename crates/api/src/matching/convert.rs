@@ -5,11 +5,11 @@ use super::{
     TicketHeader, TicketPart, TicketUse, Verify, VerifyAnswer, WholeQuery,
 };
 use crate::Error;
-use crate::field::{all, at_most, bounded, copy, fixed, not_zero, required, slot, tag, width16};
+use crate::field::{all, at_most, bounded, copy, fixed, line, not_zero, required, slot, tag, width16};
 use crate::gallery::{Chunk, SealedRecord, gallery_id};
 use crate::limits::{
-    MAX_AUDIENCE_BYTES, MAX_BLOCKS_PER_MESSAGE, MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES, MAX_MESSAGE_BYTES,
-    MAX_RECORD_BYTES, MAX_RESULTS_PER_VERIFICATION,
+    MAX_BLOCKS_PER_MESSAGE, MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES, MAX_MESSAGE_BYTES, MAX_RECORD_BYTES,
+    MAX_RESULTS_PER_VERIFICATION,
 };
 use crate::proto::matching::v1 as proto;
 use bytes::Bytes;
@@ -113,14 +113,7 @@ impl TryFrom<proto::AttestationRequest> for AttestationRequest {
     type Error = Error;
 
     fn try_from(message: proto::AttestationRequest) -> Result<Self, Error> {
-        let (field, audience) = ("attestation.audience", message.audience);
-        if audience.len() > MAX_AUDIENCE_BYTES {
-            let (found_bytes, max_bytes) = (audience.len(), MAX_AUDIENCE_BYTES);
-            return Err(Error::TooLong { field, found_bytes, max_bytes });
-        }
-        if audience.chars().any(char::is_control) {
-            return Err(Error::ControlCharacters { field });
-        }
+        let audience = line("attestation.audience", message.audience)?;
         Ok(Self { nonce: fixed("attestation.nonce", &message.nonce)?, audience })
     }
 }

@@ -1,0 +1,95 @@
+//! The content of requests that change a gallery.
+//!
+//! | request | content |
+//! |---|---|
+//! | create | `"C" \|\| gallery id 16 \|\| parameter set u16 \|\| dimension u32 \|\| stride u32 \|\| mask epoch u32 \|\| key id 16 \|\| sealed descriptor \|\| sealed manifest` |
+//! | delete | `"D" \|\| gallery id 16` |
+//! | provision | `"P" \|\| gallery id 16 \|\| upload id 16 \|\| SHA3-256(segment) 32 \|\| manifest \|\| count u32 \|\| per record: block id 16 \|\| version \|\| sealed record` |
+//! | enrol, remove | `"M" \|\| gallery id 16 \|\| manifest \|\| count u32 \|\| per block: block id 16 \|\| base version \|\| count u32 \|\| per write: (slot u16 \|\| subject 16 \|\| delta \|\| tag 16) \|\| count u32 \|\| removed slots u16 \|\| first entry u32 \|\| count u32 \|\| sealed entries \|\| sealed record` |
+//!
+//! A manifest is `version || sealed manifest`; versions are u64. Before whatever has no fixed length stands its length
+//! as u32; all numbers are little-endian.
+
+use super::Sink;
+use crate::gallery::{
+    BlockChange, CreateGallery, ManifestUpdate, Mutation, ProvisionCommit, ProvisionHeader,
+};
+use tyto_scheme::GalleryId;
+
+/// Appends the content of a creation.
+pub fn create(request: &CreateGallery, out: &mut impl Sink) {
+    let parameters = &request.parameters;
+    let layout = &parameters.layout;
+    out.append(b"C");
+    out.append(&parameters.gallery.0);
+    out.append(&layout.parameter_set().id().to_le_bytes());
+    number(layout.dimension(), out);
+    number(layout.stride(), out);
+    out.append(&parameters.mask_epoch.to_le_bytes());
+    out.append(&parameters.key.0);
+    bytes(&request.sealed_descriptor, out);
+    bytes(&request.sealed_manifest, out);
+}
+
+/// Appends the content of a deletion.
+pub fn delete(gallery: GalleryId, out: &mut impl Sink) {
+    out.append(b"D");
+    out.append(&gallery.0);
+}
+
+/// Appends the content of a provisioning.
+pub fn provision(header: &ProvisionHeader, commit: &ProvisionCommit, out: &mut impl Sink) {
+    out.append(b"P");
+    out.append(&header.gallery.0);
+    out.append(&header.upload.0);
+    out.append(&header.digest);
+    manifest(&commit.manifest, out);
+    number(commit.records.len(), out);
+    for record in &commit.records {
+        out.append(&record.block.0);
+        out.append(&record.version.to_le_bytes());
+        bytes(&record.sealed, out);
+    }
+}
+
+/// Appends the content of an enrolment or a removal.
+pub fn mutation(mutation: &Mutation, out: &mut impl Sink) {
+    out.append(b"M");
+    out.append(&mutation.gallery.0);
+    manifest(&mutation.manifest, out);
+    number(mutation.changes.len(), out);
+    mutation.changes.iter().for_each(|change| block(change, out));
+}
+
+fn block(change: &BlockChange, out: &mut impl Sink) {
+    out.append(&change.block.0);
+    out.append(&change.base_version.to_le_bytes());
+    number(change.writes.len(), out);
+    for write in &change.writes {
+        out.append(&write.slot.to_le_bytes());
+        out.append(&write.subject.0);
+        bytes(&write.delta, out);
+        out.append(&write.tag);
+    }
+    number(change.removals.len(), out);
+    change.removals.iter().for_each(|slot| out.append(&slot.to_le_bytes()));
+    out.append(&change.first_entry.to_le_bytes());
+    number(change.entries.len(), out);
+    change.entries.iter().for_each(|entry| bytes(entry, out));
+    bytes(&change.sealed_record, out);
+}
+
+fn manifest(manifest: &ManifestUpdate, out: &mut impl Sink) {
+    out.append(&manifest.version.to_le_bytes());
+    bytes(&manifest.sealed, out);
+}
+
+fn bytes(bytes: &[u8], out: &mut impl Sink) {
+    number(bytes.len(), out);
+    out.append(bytes);
+}
+
+/// Counts and lengths are those of one message, and dimensions are small.
+fn number(number: usize, out: &mut impl Sink) {
+    out.append(&(number as u32).to_le_bytes());
+}
