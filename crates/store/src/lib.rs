@@ -40,8 +40,8 @@ mod uploads;
 
 pub use error::{Error, Fault, Object};
 pub use log::{
-    KEPT_CHECKPOINTS, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter, MAX_BATCH_BYTES,
-    MAX_BATCH_ENTRIES, MAX_OUTBOX_ENTRIES, StoredCheckpoint,
+    KEPT_CHECKPOINTS, LogAdded, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter,
+    MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_OUTBOX_ENTRIES, StoredCheckpoint,
 };
 pub use types::*;
 

@@ -18,7 +18,7 @@ mod writer;
 
 pub use checkpoints::StoredCheckpoint;
 pub use lease::LogToken;
-pub use outbox::{LogEntry, LogEntryId};
+pub use outbox::{LogAdded, LogEntry, LogEntryId};
 pub use reads::LogPlace;
 pub use writer::LogWriter;
 

@@ -2,7 +2,7 @@
 
 use super::objects::damaged;
 use super::{LogEntryId, LogTree};
-use crate::database::number;
+use crate::database::{array, number};
 use crate::{Error, Store};
 use bytes::Bytes;
 use tyto_attest::log::{
@@ -40,6 +40,20 @@ impl Store {
             _ => Ok(LogPlace::Leaf(number(&row, "leaf", "log_leaves")?)),
         })
         .transpose()
+    }
+
+    /// Where an entry is that goes by its content alone, as [`LogEntryId::of_leaf`] has it; none if there is no such
+    /// entry.
+    pub async fn log_place_of(&self, leaf: &Hash) -> Result<Option<LogPlace>, Error> {
+        const SQL: &str = "SELECT digest FROM log_outbox WHERE entry_id = ?1 \
+             UNION ALL SELECT digest FROM log_leaves WHERE entry_id = ?1";
+        let id = LogEntryId::of_leaf(leaf);
+        let mut tx = self.inner.database.read().await?;
+        let row = sqlx::query(SQL).bind(id.0.as_slice()).fetch_optional(&mut *tx).await?;
+        let Some(row) = row else { return Ok(None) };
+        let digest: Hash = array(&row, "digest", "log_leaves")?;
+        drop(tx);
+        if digest == *leaf { self.log_place(id).await } else { Ok(None) }
     }
 
     /// How many entries wait in the outbox.

@@ -15,7 +15,7 @@ use tyto_attest::log::{
 use tyto_attest::{Checkpoint, TreeHead};
 use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
 use tyto_store::{
-    Error, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter, Object, Outcome, Store,
+    Error, LogAdded, LogEntry, LogEntryId, LogPlace, LogToken, LogTree, LogWriter, Object, Outcome, Store,
 };
 
 const LEASE_MS: u64 = 10_000;
@@ -453,4 +453,38 @@ async fn a_database_older_than_what_was_published_is_refused() {
         matches!(refused, Error::LogRolledBack { database_size: 290, published_size: 300 }),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn many_entries_are_added_at_once_and_none_keeps_the_others_out() {
+    let (_dir, store) = empty_log().await;
+    let entries: Vec<_> = (0..300).map(entry).collect();
+    assert_eq!(store.add_log_entries(&[]).await.unwrap(), []);
+    assert_eq!(store.add_log_entries(&entries[..200]).await.unwrap(), vec![LogAdded::New; 200]);
+    let mut log = writer(&store, 1, 0).await;
+    log.append(100).await.unwrap();
+    // In the tree, in the outbox, another under a used id, new, and twice in one call.
+    let other = LogEntry { id: entries[5].id, bytes: entries[6].bytes.clone() };
+    let mixed = [entries[7].clone(), entries[150].clone(), other, entries[200].clone(), entries[200].clone()];
+    let added = [LogAdded::There, LogAdded::There, LogAdded::IdUsed, LogAdded::New, LogAdded::There];
+    assert_eq!(store.add_log_entries(&mixed).await.unwrap(), added);
+    store.add_log_entries(&entries[201..]).await.unwrap();
+    while !log.append(100).await.unwrap().is_empty() {}
+    assert_eq!(store.log_tree().await.unwrap(), expected(300));
+    let empty = LogEntry { id: LogEntryId([9; 16]), bytes: Bytes::new() };
+    assert!(matches!(store.add_log_entries(&[entry(301), empty]).await, Err(Error::Empty("log entry"))));
+    assert_eq!(store.log_place(entry(301).id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_entry_that_goes_by_its_content_is_found_by_its_leaf_hash() {
+    let (_dir, store) = empty_log().await;
+    let named = LogEntry::of(Bytes::from_static(b"an attestation"));
+    store.add_log_entry(&named).await.unwrap();
+    let mut leaf = leaf_hash(&named.bytes);
+    assert_eq!(store.log_place_of(&leaf).await.unwrap(), Some(LogPlace::Waiting));
+    writer(&store, 1, 0).await.append(1).await.unwrap();
+    assert_eq!(store.log_place_of(&leaf).await.unwrap(), Some(LogPlace::Leaf(0)));
+    leaf[31] ^= 1;
+    assert_eq!(store.log_place_of(&leaf).await.unwrap(), None, "the whole hash counts");
 }

@@ -1,0 +1,195 @@
+//! The transparency log of this server: what it signs and what it changes goes in, checkpoints come out.
+//!
+//! Attestations are queued in memory and stored in batches ([`queue`]); changes of galleries store their entries in their
+//! own transactions. One [`sequencer`] at a time moves what is stored into the tree and signs checkpoints.
+
+mod issuer;
+pub(crate) mod key;
+pub(crate) mod queue;
+mod sequencer;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use issuer::Issuer;
+pub(crate) use queue::Place;
+
+use crate::Error;
+use crate::config::TransparencyConfig;
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use key::LogKeys;
+use queue::Queue;
+use sequencer::Sequencer;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tyto_attest::log::Hash;
+use tyto_attest::{LogState, PreviousCheckpoint, PublicKey, Receipt, Signer};
+use tyto_store::{LogPlace, Store, StoredCheckpoint};
+
+/// The newest checkpoint, none before the first.
+type Newest = Option<Arc<StoredCheckpoint>>;
+
+/// The log, as the services see it.
+pub(crate) struct Log {
+    id: [u8; 32],
+    public_key: PublicKey,
+    store: Store,
+    queue: Queue,
+    newest: watch::Receiver<Newest>,
+    wake: Arc<Notify>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+struct Tasks {
+    stop_queue: watch::Sender<bool>,
+    queue: JoinHandle<()>,
+    stop_sequencer: watch::Sender<bool>,
+    sequencer: JoinHandle<()>,
+}
+
+/// What became of the wish for a receipt.
+pub(crate) enum Waited {
+    /// The receipt.
+    Receipt(Bytes),
+    /// Not in time.
+    NotCovered,
+}
+
+impl Log {
+    /// Goes on with the log of a store, or begins it. Signing and other long work runs on threads that give way.
+    pub(crate) async fn start(
+        config: &TransparencyConfig,
+        origin: &str,
+        store: &Store,
+        keys: LogKeys,
+        background: Handle,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let public_key = keys.signing.public_key();
+        let known = store.latest_checkpoint().await?;
+        // The log keeps its id when its keys change.
+        let id = match &known {
+            Some(checkpoint) => checkpoint.checkpoint.head().log_id,
+            None => tyto_attest::log_id(origin, &public_key.key_id())?,
+        };
+        let (newest_sender, newest) = watch::channel(known.map(Arc::new));
+        let wake = Arc::new(Notify::new());
+        let (stop_queue, queue_stopped) = watch::channel(false);
+        let (stop_sequencer, sequencer_stopped) = watch::channel(false);
+        let sequencer = Sequencer {
+            store: store.clone(),
+            key: Arc::new(keys.signing),
+            log_id: id,
+            holder: keys.node,
+            interval: Duration::from_millis(config.checkpoint_interval_ms),
+            batch_entries: config.batch_entries,
+            newest: newest_sender,
+            wake: wake.clone(),
+            stopped: sequencer_stopped,
+            background,
+            metrics: metrics.clone(),
+        };
+        let (queue, writer) =
+            queue::new(config.queued_entries, store.clone(), wake.clone(), queue_stopped, metrics.clone());
+        let tasks = Tasks {
+            stop_queue,
+            queue: tokio::spawn(writer.run()),
+            stop_sequencer,
+            sequencer: tokio::spawn(sequencer.run()),
+        };
+        let tasks = Mutex::new(Some(tasks));
+        Ok(Self { id, public_key, store: store.clone(), queue, newest, wake, tasks })
+    }
+
+    /// The log's id.
+    pub(crate) fn id(&self) -> [u8; 32] {
+        self.id
+    }
+
+    /// The key that signs checkpoints.
+    pub(crate) fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// The log as a statement names it that is made now.
+    pub(crate) fn state(&self) -> LogState {
+        let previous = self.newest.borrow().as_ref().map(|newest| *newest.checkpoint.head());
+        let previous_checkpoint = previous.map(|head| PreviousCheckpoint { size: head.size, root: head.root });
+        LogState { log_id: self.id, previous_checkpoint }
+    }
+
+    /// The newest checkpoint.
+    pub(crate) fn newest(&self) -> Newest {
+        self.newest.borrow().clone()
+    }
+
+    /// A place in the queue for an entry. Taken before the work whose result is to be logged.
+    ///
+    /// # Errors
+    /// [`Error::LogQueueFull`], [`Error::Draining`].
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        self.queue.place()
+    }
+
+    /// Entries in the queue.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.queued()
+    }
+
+    /// Says that entries were stored by others than the queue.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The receipt of an entry, waited for if need be.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEntry`].
+    pub(crate) async fn receipt(&self, leaf: &Hash, patience: Duration) -> Result<Waited, Error> {
+        let mut newest = self.newest.clone();
+        if self.store.log_place_of(leaf).await?.is_none() {
+            // It may be on its way.
+            self.queue.flush().await?;
+        }
+        let covered = async {
+            loop {
+                let size = newest.borrow_and_update().as_ref().map_or(0, |newest| newest.size());
+                match self.store.log_place_of(leaf).await? {
+                    None => return Err(Error::UnknownEntry),
+                    Some(LogPlace::Leaf(index)) if index < size => return Ok(index),
+                    Some(_) => newest.changed().await.map_err(|_| Error::Draining)?,
+                }
+            }
+        };
+        // What is covered already is found at the first look, however short the patience is.
+        let covered = tokio::time::timeout(patience.max(Duration::from_millis(1)), covered);
+        let Ok(index) = covered.await else { return Ok(Waited::NotCovered) };
+        let index = index?;
+        let stored = self.store.checkpoint_covering(index).await?.ok_or(Error::UnknownEntry)?;
+        let path = self.store.log_inclusion_proof(index, stored.size()).await?;
+        Ok(Waited::Receipt(Receipt::new(stored.checkpoint, index, path).encode().into()))
+    }
+
+    /// Stores what is queued, appends it, signs the last checkpoint and gives the log back. What cannot be done in
+    /// time is left to the next start, except for what was only queued.
+    pub(crate) async fn stop(&self, deadline: Duration) {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Tasks { stop_queue, mut queue, stop_sequencer, mut sequencer }) = tasks else { return };
+        let orderly = async {
+            stop_queue.send_replace(true);
+            let _ = (&mut queue).await;
+            stop_sequencer.send_replace(true);
+            let _ = (&mut sequencer).await;
+        };
+        if tokio::time::timeout(deadline, orderly).await.is_err() {
+            tracing::error!(queued = self.queued(), "the log could not be finished in time");
+            queue.abort();
+            sequencer.abort();
+            // What they hold keeps the data directory from being free.
+            let _ = (queue.await, sequencer.await);
+        }
+    }
+}
