@@ -60,7 +60,12 @@ async fn answer(mut stream: TcpStream, app: &App) -> std::io::Result<()> {
 fn metrics(app: &App) -> String {
     let entries = app.galleries.page(None, usize::MAX);
     let infos: Vec<_> = entries.iter().map(|entry| entry.info()).collect();
+    let newest = app.log.newest();
+    let head = newest.as_ref().map(|newest| *newest.checkpoint.head());
     app.metrics.render(&[
+        ("log_size", head.map_or(0, |head| head.size)),
+        ("log_checkpoint_unix_seconds", head.map_or(0, |head| head.time_unix_ms / 1000)),
+        ("log_queued", app.log.queued() as u64),
         ("galleries", infos.len() as u64),
         ("templates", infos.iter().map(|info| info.templates).sum()),
         ("blocks", infos.iter().map(|info| info.blocks).sum()),

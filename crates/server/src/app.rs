@@ -1,15 +1,18 @@
 //! What all services share.
 
-use crate::Error;
 use crate::background::{Background, LowPriority};
-use crate::config::Config;
+use crate::config::{Config, cores};
 use crate::galleries::Galleries;
+use crate::log::key::LogKeys;
+use crate::log::{self, Issuer, Log};
 use crate::metrics::Metrics;
 use crate::passes::{Passes, Settings};
 use crate::places::{Lane, Places};
 use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
 use crate::work::Work;
+use crate::{Error, signing};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
@@ -17,11 +20,27 @@ use tyto_engine::MAX_PROBES;
 use tyto_pqc::mldsa::SigningKey;
 use tyto_store::Store;
 
+/// The server's own keys.
+pub(crate) struct Keys {
+    pub(crate) attestation: SigningKey,
+    pub(crate) log: LogKeys,
+}
+
+impl Keys {
+    /// Those of a data directory; makes them at the first start.
+    pub(crate) fn load_or_create(data_dir: &Path) -> Result<Self, Error> {
+        Ok(Self { attestation: signing::load_or_create(data_dir)?, log: log::key::load_or_create(data_dir)? })
+    }
+}
+
 /// The state of a running server.
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
-    pub(crate) key: SigningKey,
+    /// Signs attestations.
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) issuer: Issuer,
+    pub(crate) log: Log,
     pub(crate) galleries: Galleries,
     pub(crate) residence: Residence,
     pub(crate) metrics: Arc<Metrics>,
@@ -40,6 +59,8 @@ pub(crate) struct App {
     /// identification, and never by each other.
     pub(crate) attested_verifications: Lane,
     pub(crate) long_verifications: Lane,
+    /// Calls that attest documents, while they compute.
+    pub(crate) attesting: Semaphore,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// The threads of everything that gives way to verifications.
@@ -49,14 +70,18 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(
+    /// Starts what runs on its own: passes, and the log.
+    pub(crate) async fn start(
         config: Config,
         store: Store,
-        key: SigningKey,
+        keys: Keys,
         draining: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let priority = LowPriority::below_this_thread();
         let (metrics, background) = (Arc::<Metrics>::default(), Background::start(priority)?);
+        let (transparency, origin) = (&config.transparency, &config.issuer);
+        let log = Log::start(transparency, origin, &store, keys.log, background.handle(), &metrics).await?;
+        let issuer = Issuer::new(&config.issuer);
         let settings = Settings {
             threads: config.threads(),
             concurrent: config.identification.concurrent,
@@ -75,6 +100,7 @@ impl App {
             ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
             attested_verifications: Lane::new(config.limits.queued_verifications),
             long_verifications: Lane::new(config.limits.queued_verifications),
+            attesting: Semaphore::new(cores().get()),
             galleries: Galleries::default(),
             residence: Residence::new(config.resident_bytes()),
             metrics,
@@ -82,7 +108,9 @@ impl App {
             _background: background,
             config,
             store,
-            key,
+            key: Arc::new(keys.attestation),
+            issuer,
+            log,
             draining,
         })
     }

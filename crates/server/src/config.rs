@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use tyto_api::limits::MAX_AUDIENCE_BYTES;
+use tyto_api::limits::{MAX_AUDIENCE_BYTES, MAX_DOCUMENTS_PER_CALL};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Config {
     pub tickets: TicketConfig,
     /// Identification.
     pub identification: IdentificationConfig,
+    /// The transparency log.
+    pub transparency: TransparencyConfig,
     /// Limits.
     pub limits: LimitConfig,
     /// Logging.
@@ -61,6 +63,21 @@ pub struct IdentificationConfig {
     /// Memory for answers that are being made or wait for their callers to read them, in bytes. A pass begins when the
     /// answers of its identifications fit (2 bytes a template, 4 with a ticket); one answer always does.
     pub answer_bytes: usize,
+}
+
+/// How the transparency log is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransparencyConfig {
+    /// From one signed checkpoint to the next while there is traffic, in milliseconds; none is signed while there is
+    /// none.
+    pub checkpoint_interval_ms: u64,
+    /// Entries that are appended in one step.
+    pub batch_entries: u32,
+    /// Entries in memory that wait to be stored; calls that would add more are refused.
+    pub queued_entries: usize,
+    /// How long a call may wait for its receipt, in milliseconds.
+    pub receipt_wait_ms: u64,
 }
 
 /// What bounds the load that callers can cause.
@@ -117,6 +134,7 @@ impl Default for Config {
             drain_deadline_s: 25,
             tickets: TicketConfig::default(),
             identification: IdentificationConfig::default(),
+            transparency: TransparencyConfig::default(),
             limits: LimitConfig::default(),
             log: LogConfig::default(),
         }
@@ -132,6 +150,17 @@ impl Default for TicketConfig {
 impl Default for IdentificationConfig {
     fn default() -> Self {
         Self { threads: 0, concurrent: 2, queued: 64, gather_us: 5000, answer_bytes: 256 << 20 }
+    }
+}
+
+impl Default for TransparencyConfig {
+    fn default() -> Self {
+        Self {
+            checkpoint_interval_ms: 800,
+            batch_entries: 1024,
+            queued_entries: 8192,
+            receipt_wait_ms: 10_000,
+        }
     }
 }
 
@@ -198,6 +227,20 @@ impl Config {
             ("identification.queued", self.identification.queued as u64, 0, 100_000),
             ("identification.gather_us", self.identification.gather_us, 0, 1_000_000),
             ("identification.answer_bytes", self.identification.answer_bytes as u64, 0, 64 << 30),
+            ("transparency.checkpoint_interval_ms", self.transparency.checkpoint_interval_ms, 10, 1000),
+            (
+                "transparency.batch_entries",
+                self.transparency.batch_entries.into(),
+                1,
+                tyto_store::MAX_BATCH_ENTRIES.into(),
+            ),
+            (
+                "transparency.queued_entries",
+                self.transparency.queued_entries as u64,
+                MAX_DOCUMENTS_PER_CALL as u64,
+                tyto_store::MAX_OUTBOX_ENTRIES,
+            ),
+            ("transparency.receipt_wait_ms", self.transparency.receipt_wait_ms, 0, 60_000),
             ("limits.resident_bytes", self.limits.resident_bytes, 0, i64::MAX as u64),
             ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
             ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
@@ -271,6 +314,10 @@ mod tests {
             ("listne = '0.0.0.0:1'", "listne"),
             ("[tickets]\nlifetime = 3", "lifetime"),
             ("[tickets]\nlifetime_s = 0", "tickets.lifetime_s"),
+            ("[transparency]\ncheckpoint_interval_ms = 1001", "transparency.checkpoint_interval_ms"),
+            ("[transparency]\nbatch_entries = 0", "transparency.batch_entries"),
+            ("[transparency]\nqueued_entries = 255", "transparency.queued_entries"),
+            ("[transparency]\nreceipt_wait_ms = 60001", "transparency.receipt_wait_ms"),
             ("issuer = ''", "issuer"),
             ("[log]\nformat = 'xml'", "xml"),
             ("listen = 'nowhere'", "listen"),

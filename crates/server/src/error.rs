@@ -43,9 +43,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// The signing key's file cannot be read or written (environment).
-    #[error("cannot {action} the signing key {path}")]
-    SigningKeyFile {
+    /// A private file of the data directory, such as a signing key, cannot be read or written (environment).
+    #[error("cannot {action} {path}")]
+    PrivateFile {
         /// What was tried.
         action: &'static str,
         /// The file.
@@ -53,6 +53,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The file with this server's name among those on the same database is damaged (operator).
+    #[error("node-id in the data directory does not have 16 bytes")]
+    NodeId,
     /// The transport failed (environment).
     #[error("the transport failed")]
     Transport(#[from] tonic::transport::Error),
@@ -198,6 +201,29 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// Too many entries wait to be stored for the log (caller).
+    #[error("{max} entries wait for the log already, the limit of transparency.queued_entries")]
+    LogQueueFull {
+        /// The limit.
+        max: usize,
+    },
+    /// There is no such entry in the log (caller).
+    #[error("the log has no entry with this leaf hash")]
+    UnknownEntry,
+    /// There is no checkpoint of that size (caller).
+    #[error("there is no checkpoint of {size} entries; the newest has {newest}")]
+    UnknownCheckpoint {
+        /// The size asked for.
+        size: u64,
+        /// Entries of the newest one.
+        newest: u64,
+    },
+    /// Nothing was logged and signed yet (environment).
+    #[error("the log has no checkpoint yet")]
+    NoCheckpoint,
+    /// Entries cannot be stored at the moment (storage); the log says why.
+    #[error("the log takes no entries at the moment")]
+    LogUnavailable,
     /// A stream took too long as a whole (caller).
     #[error("stream: the ticket did not arrive within {max_s} seconds")]
     StreamSlow {

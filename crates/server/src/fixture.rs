@@ -1,10 +1,9 @@
 //! A server's state without its transport, for unit tests.
 
-use crate::app::App;
+use crate::app::{App, Keys};
 use crate::config::Config;
 use crate::service::galleries;
 use crate::service::provision::Upload;
-use crate::signing;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -23,8 +22,8 @@ pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<App>)
     let mut config = Config::local(dir.path());
     adjust(&mut config);
     let store = Store::open(dir.path()).await.unwrap();
-    let key = signing::load_or_create(dir.path()).unwrap();
-    (dir, Arc::new(App::new(config, store, key, watch::channel(false).1).unwrap()))
+    let keys = Keys::load_or_create(dir.path()).unwrap();
+    (dir, Arc::new(App::start(config, store, keys, watch::channel(false).1).await.unwrap()))
 }
 
 /// A gallery in memory alone.

@@ -1,8 +1,10 @@
 //! The gRPC handlers: messages to domain types, a call of a service, and back.
 
+mod attest;
 mod gallery;
 mod matching;
 
+pub(crate) use attest::AttestHandler;
 pub(crate) use gallery::GalleryHandler;
 pub(crate) use matching::MatchingHandler;
 

@@ -21,6 +21,7 @@ mod galleries;
 mod grpc;
 mod histogram;
 mod load;
+mod log;
 mod metrics;
 mod passes;
 mod places;
@@ -32,6 +33,8 @@ mod status;
 mod work;
 
 pub use command::run_main;
-pub use config::{Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig};
+pub use config::{
+    Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig, TransparencyConfig,
+};
 pub use error::Error;
 pub use server::{RunningServer, Server};

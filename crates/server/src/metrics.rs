@@ -34,6 +34,32 @@ pub(crate) struct Metrics {
     pub(crate) templates_enrolled: Counter,
     pub(crate) templates_removed: Counter,
     pub(crate) attestations: Counter,
+    /// Entries that the queue stored.
+    pub(crate) log_entries: Counter,
+    pub(crate) log_appended: Counter,
+    pub(crate) log_checkpoints: Counter,
+    /// Attempts to store, append or sign that failed.
+    pub(crate) log_failures: Counter,
+    /// 1 while this server leads the log.
+    pub(crate) log_leads: Gauge,
+    /// What one step of appending took, the store's part included.
+    pub(crate) log_append: Histogram,
+    /// What the signature of a checkpoint took.
+    pub(crate) log_signing: Histogram,
+}
+
+/// A number that goes up and down.
+#[derive(Default)]
+pub(crate) struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A number that grows.
@@ -45,7 +71,7 @@ impl Counter {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -102,10 +128,15 @@ impl Metrics {
             ("templates_enrolled", &self.templates_enrolled),
             ("templates_removed", &self.templates_removed),
             ("attestations", &self.attestations),
+            ("log_entries", &self.log_entries),
+            ("log_appended", &self.log_appended),
+            ("log_checkpoints", &self.log_checkpoints),
+            ("log_failures", &self.log_failures),
         ] {
             line(format_args!("# TYPE tyto_{name}_total counter\ntyto_{name}_total {}", counter.get()));
         }
-        for (name, value) in gauges {
+        let leads = ("log_leads", self.log_leads.get());
+        for (name, value) in gauges.iter().chain([&leads]) {
             line(format_args!("# TYPE tyto_{name} gauge\ntyto_{name} {value}"));
         }
         for (name, histogram) in [
@@ -113,6 +144,8 @@ impl Metrics {
             ("verification_queue_wait_seconds", &self.verification_queue_wait),
             ("ticket_mark_seconds", &self.ticket_mark),
             ("identification_queue_wait_seconds", &self.identification_queue_wait),
+            ("log_append_seconds", &self.log_append),
+            ("log_signing_seconds", &self.log_signing),
         ] {
             histogram.render(name, &mut text);
         }

@@ -1,13 +1,14 @@
 //! Start, serve, drain, stop.
 
 use crate::admin;
-use crate::app::{App, unix_ms};
+use crate::app::{App, Keys, unix_ms};
 use crate::arrival::ArrivalLayer;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::grpc::{GalleryHandler, MatchingHandler};
+use crate::grpc::{AttestHandler, GalleryHandler, MatchingHandler};
 use crate::load::load_all;
+use crate::service::attest;
 use crate::signing;
 use futures_util::StreamExt;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tonic_health::server::HealthReporter;
 use tower_layer::{Identity, Stack};
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::proto::FILE_DESCRIPTOR_SET;
+use tyto_api::proto::attest::v1::attest_service_server::AttestServiceServer;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryServiceServer;
 use tyto_api::proto::matching::v1::matching_service_server::MatchingServiceServer;
 use tyto_attest::TrustedKeys;
@@ -38,7 +40,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections may take to notice that they were cut.
 const CUT_OFF: Duration = Duration::from_secs(2);
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);
-const HEALTH_SERVICES: [&str; 3] = ["", "tyto.gallery.v1.GalleryService", "tyto.matching.v1.MatchingService"];
+const HEALTH_SERVICES: [&str; 4] = [
+    "",
+    "tyto.attest.v1.AttestService",
+    "tyto.gallery.v1.GalleryService",
+    "tyto.matching.v1.MatchingService",
+];
+/// How long the log may take to store, append and sign what is left at shutdown.
+const LOG_FINISH: Duration = Duration::from_secs(10);
 
 /// Starts servers.
 pub struct Server;
@@ -65,12 +74,14 @@ impl Server {
         config.check()?;
         let options = tyto_store::Options { ticket_bytes: config.tickets.stored_bytes };
         let store = Store::open_with(&config.data_dir, options).await?;
-        let key = signing::load_or_create(&config.data_dir)?;
-        let trusted_keys = signing::trusted_keys(&key);
+        let keys = Keys::load_or_create(&config.data_dir)?;
+        let trusted_keys = signing::trusted_keys(&keys.attestation);
         let (stop, draining) = watch::channel(false);
-        let app = Arc::new(App::new(config, store, key, draining)?);
+        let app = Arc::new(App::start(config, store, keys, draining).await?);
         app.residence.check_stored(&app.store).await?;
         load_all(&app.store, &app.galleries).await?;
+
+        attest::log_keys(&app)?;
 
         let (listener, local_addr) = listen(app.config.listen).await?;
         let mut helpers = vec![tokio::spawn(tidy(app.store.clone()))];
@@ -151,6 +162,7 @@ impl RunningServer {
                 Ok(())
             }
         };
+        self.app.log.stop(LOG_FINISH).await;
         self.app.store.close().await;
         tracing::info!("stopped");
         result
@@ -185,6 +197,9 @@ async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>
     let matching = MatchingServiceServer::new(MatchingHandler(app.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let attest = AttestServiceServer::new(AttestHandler(app.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = tonic::transport::Server::builder()
         .layer(ArrivalLayer)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -195,6 +210,7 @@ async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(health_service)
         .add_optional_service(reflection)
+        .add_service(attest)
         .add_service(gallery)
         .add_service(matching);
     Ok((router, health))

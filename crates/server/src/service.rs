@@ -1,6 +1,8 @@
 //! What the server does, in domain types: no protobuf, no gRPC.
 
+pub(crate) mod attest;
 pub(crate) mod attestation;
+pub(crate) mod change;
 pub(crate) mod galleries;
 pub(crate) mod identify;
 pub(crate) mod mutation;

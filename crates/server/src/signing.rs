@@ -1,4 +1,4 @@
-//! The server's signing key, in its data directory.
+//! The server's signing key, and how it and other private files are kept in the data directory.
 
 use crate::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -7,25 +7,44 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tyto_attest::TrustedKeys;
 use tyto_pqc::mldsa::SigningKey;
+use zeroize::Zeroizing;
 
-/// Name of the key's file in the data directory.
-const FILE: &str = "signing-key.p8";
-/// More than any ML-DSA-65 key in PKCS#8 seed form takes.
-const MAX_KEY_BYTES: u64 = 1024;
+/// A private file of the data directory.
+#[derive(Clone, Copy)]
+pub(crate) struct Named {
+    pub(crate) name: &'static str,
+    /// More than what belongs there takes.
+    pub(crate) max_bytes: u64,
+}
+
+/// An ML-DSA-65 key in PKCS#8 seed form.
+const FILE: Named = Named { name: "signing-key.p8", max_bytes: 1024 };
 
 /// Reads the key of a data directory, or makes one at the first start.
 ///
 /// The file is PKCS#8 DER, readable by its owner alone. It is not wrapped: whoever reads the disk can sign. Keys
 /// wrapped by a key-management service are future work.
 pub(crate) fn load_or_create(data_dir: &Path) -> Result<SigningKey, Error> {
-    let path = data_dir.join(FILE);
-    match read(&path) {
-        Err(Error::SigningKeyFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            create(data_dir, &path)?;
-            read(&path)
+    let make = || SigningKey::generate()?.to_pkcs8();
+    load_or_create_file(data_dir, FILE, make, |der| Ok(SigningKey::from_pkcs8(der)?))
+}
+
+/// Reads a private file, or makes one that is its owner's alone.
+pub(crate) fn load_or_create_file<T>(
+    data_dir: &Path,
+    file: Named,
+    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, tyto_pqc::Error>,
+    parse: impl FnOnce(&[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let path = data_dir.join(file.name);
+    let bytes = match read(&path, file.max_bytes) {
+        Err(Error::PrivateFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(data_dir, &path, &make()?)?;
+            read(&path, file.max_bytes)?
         }
-        other => other,
-    }
+        other => other?,
+    };
+    parse(&bytes)
 }
 
 /// The keys file that clients are given.
@@ -34,29 +53,29 @@ pub(crate) fn trusted_keys(key: &SigningKey) -> TrustedKeys {
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| Error::SigningKeyFile { action, path: path.to_owned(), source }
+    move |source| Error::PrivateFile { action, path: path.to_owned(), source }
 }
 
-fn read(path: &Path) -> Result<SigningKey, Error> {
+fn read(path: &Path, max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let failed = failed("read", path);
     let size = fs::metadata(path).map_err(&failed)?.len();
-    if size > MAX_KEY_BYTES {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "this is not a key")));
+    if size > max_bytes {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is too large to be what belongs there",
+        )));
     }
-    let der = zeroize::Zeroizing::new(fs::read(path).map_err(&failed)?);
-    Ok(SigningKey::from_pkcs8(&der)?)
+    Ok(Zeroizing::new(fs::read(path).map_err(&failed)?))
 }
 
-/// Writes a new key under another name, synced, and links it into place: two processes that start at the same time
-/// end up with one key, and a crash leaves none or a whole one.
-fn create(data_dir: &Path, path: &Path) -> Result<(), Error> {
-    let key = SigningKey::generate()?;
-    let der = key.to_pkcs8()?;
+/// Writes a new file under another name, synced, and links it into place: two processes that start at the same time
+/// end up with one, and a crash leaves none or a whole one.
+fn create(data_dir: &Path, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed("create", data_dir))?;
     let temporary = unique(path);
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&der)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         match fs::hard_link(&temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -65,7 +84,7 @@ fn create(data_dir: &Path, path: &Path) -> Result<(), Error> {
         File::open(data_dir)?.sync_all()
     };
     let written = write().map_err(failed("write", path));
-    // Left behind only if this fails too, and then it is as well protected as the key itself.
+    // Left behind only if this fails too, and then it is as well protected as the file itself.
     let _ = fs::remove_file(&temporary);
     written
 }
@@ -86,7 +105,7 @@ mod tests {
         let first = load_or_create(&data).unwrap();
         let again = load_or_create(&data).unwrap();
         assert_eq!(first.verifying_key(), again.verifying_key());
-        let mode = fs::metadata(data.join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(data.join(FILE.name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no temporary file is left");
     }
@@ -94,8 +113,8 @@ mod tests {
     #[test]
     fn a_damaged_key_is_refused_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), b"not a key").unwrap();
+        fs::write(dir.path().join(FILE.name), b"not a key").unwrap();
         assert!(load_or_create(dir.path()).is_err());
-        assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), b"not a key");
+        assert_eq!(fs::read(dir.path().join(FILE.name)).unwrap(), b"not a key");
     }
 }

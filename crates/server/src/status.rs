@@ -28,6 +28,8 @@ fn blame(error: &Error) -> Blame {
         Error::UnknownGallery(_)
         | Error::UnknownSubject
         | Error::UnknownTicket(_)
+        | Error::UnknownEntry
+        | Error::UnknownCheckpoint { .. }
         | Error::TicketExpired(_) => Caller(Code::NotFound),
         Error::TicketKind(_)
         | Error::TicketUsed(_)
@@ -38,12 +40,13 @@ fn blame(error: &Error) -> Blame {
         | Error::ResidentBytes { .. }
         | Error::TooManyIdentifications { .. }
         | Error::GalleryShare { .. }
-        | Error::TooManyVerifications { .. } => Caller(Code::ResourceExhausted),
+        | Error::TooManyVerifications { .. }
+        | Error::LogQueueFull { .. } => Caller(Code::ResourceExhausted),
         Error::MessageTooLarge { .. } => Caller(Code::OutOfRange),
         Error::StreamIdle { .. } | Error::StreamSlow { .. } => Caller(Code::DeadlineExceeded),
         Error::Engine(error) => engine(error),
         Error::Store(error) => store(error),
-        Error::Draining | Error::Broken(_) => Later,
+        Error::Draining | Error::Broken(_) | Error::NoCheckpoint | Error::LogUnavailable => Later,
         _ => Ours,
     }
 }
@@ -66,7 +69,7 @@ fn store(error: &tyto_store::Error) -> Blame {
         (E::GalleryExists(_) | E::GalleryDeleted(_) | E::TicketExists(_), _) => {
             Blame::Caller(Code::AlreadyExists)
         }
-        (E::Limit { .. }, _) => Blame::Caller(Code::ResourceExhausted),
+        (E::Limit { .. } | E::OutboxFull { .. }, _) => Blame::Caller(Code::ResourceExhausted),
         (_, Fault::NotFound) => Blame::Caller(Code::NotFound),
         (_, Fault::Conflict) => Blame::Caller(Code::FailedPrecondition),
         (_, Fault::Caller) => Blame::Caller(Code::InvalidArgument),
@@ -118,7 +121,7 @@ mod tests {
         let theirs = Error::Request(tyto_api::Error::Missing { field: "manifest" });
         let seen = status("Enrol", &theirs);
         assert_eq!((seen.code(), seen.message()), (Code::InvalidArgument, "manifest is missing"));
-        let ours = Error::SigningKeyFile {
+        let ours = Error::PrivateFile {
             action: "read",
             path: "/secret/place".into(),
             source: std::io::Error::other("disk on fire"),
@@ -126,6 +129,6 @@ mod tests {
         let seen = status("Verify", &ours);
         assert_eq!(seen.code(), Code::Internal);
         assert!(!seen.message().contains("secret") && !seen.message().contains("fire"));
-        assert_eq!(chain(&ours), "cannot read the signing key /secret/place: disk on fire");
+        assert_eq!(chain(&ours), "cannot read /secret/place: disk on fire");
     }
 }

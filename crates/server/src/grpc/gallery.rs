@@ -3,6 +3,7 @@
 use super::{Answers, call, finish, next, next_until_drained};
 use crate::Error;
 use crate::app::App;
+use crate::service::mutation::Applied;
 use crate::service::provision::Upload;
 use crate::service::{galleries, mutation, provision, records};
 use crate::status::status;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tyto_api::gallery::{Mutation, Outcome, ProvisionPart, gallery_id, upload_of};
+use tyto_api::gallery::{Mutation, ProvisionPart, gallery_id, upload_of};
 use tyto_api::proto::gallery::v1 as proto;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryService;
+use tyto_attest::GalleryOperation;
 
 /// The handler.
 pub(crate) struct GalleryHandler(pub(crate) Arc<App>);
@@ -28,8 +30,8 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "CreateGallery", async {
             let request = request.into_inner().try_into()?;
-            app.work.in_background(galleries::create(app.clone(), request)).await?;
-            Ok(proto::CreateGalleryResponse {})
+            let logged = app.work.in_background(galleries::create(app.clone(), request)).await?;
+            Ok(proto::CreateGalleryResponse { logged: logged.map(Into::into) })
         })
         .await
     }
@@ -66,8 +68,8 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "DeleteGallery", async {
             let id = gallery_id(&request.into_inner().gallery_id)?;
-            app.work.in_background(galleries::delete(app.clone(), id)).await?;
-            Ok(proto::DeleteGalleryResponse {})
+            let logged = app.work.in_background(galleries::delete(app.clone(), id)).await?;
+            Ok(proto::DeleteGalleryResponse { logged: Some(logged.into()) })
         })
         .await
     }
@@ -109,7 +111,7 @@ impl GalleryService for GalleryHandler {
             };
             finish(&app, "Enrol", started, result.as_ref().err());
             match result {
-                Ok(outcome) => Some((Ok(outcome.into()), Some((app, requests)))),
+                Ok(applied) => Some((Ok(applied.into()), Some((app, requests)))),
                 Err(error) => Some((Err(status("Enrol", &error)), None)),
             }
         });
@@ -123,7 +125,9 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "Remove", async {
             let (message, applying) = (request.into_inner(), app.clone());
-            let apply = async move { mutation::apply(applying, Mutation::from_remove(message)?).await };
+            let apply = async move {
+                mutation::apply(applying, GalleryOperation::Remove, Mutation::from_remove(message)?).await
+            };
             Ok(app.work.in_background(apply).await?.into())
         })
         .await
@@ -173,10 +177,12 @@ impl GalleryService for GalleryHandler {
     }
 }
 
-async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Outcome, Error> {
+async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Applied, Error> {
     let applying = app.clone();
     app.work
-        .in_background(async move { mutation::apply(applying, Mutation::from_enrol(message)?).await })
+        .in_background(async move {
+            mutation::apply(applying, GalleryOperation::Enrol, Mutation::from_enrol(message)?).await
+        })
         .await
 }
 
@@ -184,7 +190,7 @@ async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Outco
 async fn receive_segment(
     app: &Arc<App>,
     mut stream: Streaming<proto::ProvisionRequest>,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let first = next(app, &mut stream).await?.ok_or(Error::StreamOrder("the header is missing"))?;
     let ProvisionPart::Header(header) = first.try_into()? else {
         return Err(Error::StreamOrder("the header is not first"));

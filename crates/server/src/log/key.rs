@@ -23,9 +23,10 @@ pub(crate) struct LogKeys {
 /// signs attestations.
 pub(crate) fn load_or_create(data_dir: &Path) -> Result<LogKeys, Error> {
     let make = || SigningKey::generate(SET)?.to_pkcs8();
-    let signing = load_or_create_file(data_dir, KEY_FILE, make, |der| SigningKey::from_pkcs8(SET, der))?;
+    let parse = |der: &[u8]| Ok(SigningKey::from_pkcs8(SET, der)?);
+    let signing = load_or_create_file(data_dir, KEY_FILE, make, parse)?;
     let make = || Ok(Zeroizing::new(tyto_pqc::random::bytes::<16>()?.to_vec()));
-    let parse = |bytes: &[u8]| bytes.try_into().map_err(|_| tyto_pqc::Error::MalformedKey { algorithm: "node id" });
+    let parse = |bytes: &[u8]| bytes.try_into().map_err(|_| Error::NodeId);
     let node = load_or_create_file(data_dir, NODE_FILE, make, parse)?;
     let signing = signing.with_threads(crate::config::cores());
     Ok(LogKeys { signing, node })

@@ -117,7 +117,8 @@ impl Log {
     /// The log as a statement names it that is made now.
     pub(crate) fn state(&self) -> LogState {
         let previous = self.newest.borrow().as_ref().map(|newest| *newest.checkpoint.head());
-        let previous_checkpoint = previous.map(|head| PreviousCheckpoint { size: head.size, root: head.root });
+        let previous_checkpoint =
+            previous.map(|head| PreviousCheckpoint { size: head.size, root: head.root });
         LogState { log_id: self.id, previous_checkpoint }
     }
 
@@ -168,7 +169,7 @@ impl Log {
         let covered = tokio::time::timeout(patience.max(Duration::from_millis(1)), covered);
         let Ok(index) = covered.await else { return Ok(Waited::NotCovered) };
         let index = index?;
-        let stored = self.store.checkpoint_covering(index).await?.ok_or(Error::UnknownEntry)?;
+        let stored = self.store.checkpoint_covering(index).await?.ok_or(Error::NoCheckpoint)?;
         let path = self.store.log_inclusion_proof(index, stored.size()).await?;
         Ok(Waited::Receipt(Receipt::new(stored.checkpoint, index, path).encode().into()))
     }

@@ -1,23 +1,36 @@
 //! What an attestation says about an answer: digests while the answer is made, the signature at its end.
 
 use crate::Error;
-use crate::app::{App, unix_ms};
+use crate::app::App;
+use crate::log::Place;
+use crate::service::change::State;
 use bytes::Bytes;
 use tyto_api::content;
 use tyto_api::matching::{Attestation, AttestationRequest, BlockReply, Probe, SlotResult};
 use tyto_attest::digest::{DigestKind, SaltedDigest, blocks_root};
-use tyto_attest::{Claim, MatchResult, Operation, Statement};
+use tyto_attest::{Claim, MatchResult, Operation};
 use tyto_engine::{Block, Snapshot, StateDigests};
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::GalleryParameters;
 use tyto_scheme::query::{Kind, Target};
 
-/// The software named in statements.
-const SOFTWARE: &str = concat!("tytod ", env!("CARGO_PKG_VERSION"));
+/// What a caller wants attested, with the place of its entry in the queue of the log. Taken before a ticket is used: an
+/// attestation that could not be logged is none.
+pub(crate) struct Wish {
+    wanted: AttestationRequest,
+    place: Place,
+}
+
+impl Wish {
+    /// That of a request, if it has one.
+    pub(crate) fn of(app: &App, wanted: Option<&AttestationRequest>) -> Result<Option<Self>, Error> {
+        wanted.map(|wanted| Ok(Self { wanted: wanted.clone(), place: app.log.place()? })).transpose()
+    }
+}
 
 /// The digests of an answer so far.
 pub(crate) struct Evidence {
-    wanted: AttestationRequest,
+    wish: Wish,
     salt: [u8; 32],
     operation: Operation,
     ticket: Option<[u8; 16]>,
@@ -30,12 +43,8 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Begins an attestation, if one is wanted.
-    pub(crate) fn begin(
-        wanted: Option<&AttestationRequest>,
-        target: Target,
-        probe: &Probe,
-    ) -> Result<Option<Self>, Error> {
-        let Some(wanted) = wanted.cloned() else { return Ok(None) };
+    pub(crate) fn begin(wish: Option<Wish>, target: Target, probe: &Probe) -> Result<Option<Self>, Error> {
+        let Some(wish) = wish else { return Ok(None) };
         let salt = tyto_pqc::random::bytes()?;
         let mut request = SaltedDigest::new(DigestKind::Request, &salt);
         content::request(target, probe, &mut request);
@@ -44,7 +53,7 @@ impl Evidence {
             Kind::Identify => (Operation::Identify, None),
         };
         Ok(Some(Self {
-            wanted,
+            wish,
             operation,
             covered,
             ticket: match probe {
@@ -77,7 +86,7 @@ impl Evidence {
         content::block_reply(reply, &mut self.result);
     }
 
-    /// Signs the statement.
+    /// Signs the statement and queues the attestation for the log.
     pub(crate) fn sign(
         self,
         app: &App,
@@ -86,50 +95,40 @@ impl Evidence {
     ) -> Result<Attestation, Error> {
         let digests = snapshot.digests(state_digests);
         let mut state = SaltedDigest::new(DigestKind::GalleryState, &self.salt);
-        content::gallery_state(
-            snapshot.manifest_version(),
-            &digests.manifest,
-            &digests.blocks_root,
-            &mut state,
-        );
+        State::of(snapshot).write(&mut state);
         let blocks_total = snapshot.blocks().len() as u64;
         let (root, blocks_matched) = match &self.covered {
             None => (digests.blocks_root, blocks_total),
             Some(covered) => (blocks_root(covered), covered.len() as u64),
         };
-        let statement = Statement {
-            issuer: app.config.issuer.clone(),
-            issued_at_unix_ms: unix_ms(),
-            audience: self.wanted.audience,
-            nonce: Some(self.wanted.nonce),
-            principal: None,
-            software_version: SOFTWARE.into(),
-            build_digest: None,
-            log: None,
-            claim: Claim::Match(MatchResult {
-                operation: self.operation,
-                parameter_set: parameters.layout.parameter_set().id(),
-                gallery_id: parameters.gallery.0,
-                mask_epoch: parameters.mask_epoch,
-                manifest_version: snapshot.manifest_version(),
-                blocks_root: root,
-                blocks_matched,
-                blocks_total,
-                ticket_id: self.ticket,
-                request_digest: self.request,
-                gallery_state_digest: state.finalize(),
-                records_digest: self.records.finalize(),
-                result_digest: self.result.finalize(),
-                reply_bits: parameters.layout.reply_bits(),
-            }),
-        };
+        let claim = Claim::Match(MatchResult {
+            operation: self.operation,
+            parameter_set: parameters.layout.parameter_set().id(),
+            gallery_id: parameters.gallery.0,
+            mask_epoch: parameters.mask_epoch,
+            manifest_version: snapshot.manifest_version(),
+            blocks_root: root,
+            blocks_matched,
+            blocks_total,
+            ticket_id: self.ticket,
+            request_digest: self.request,
+            gallery_state_digest: state.finalize(),
+            records_digest: self.records.finalize(),
+            result_digest: self.result.finalize(),
+            reply_bits: parameters.layout.reply_bits(),
+        });
+        let Wish { wanted, place } = self.wish;
+        let nonce = Some(wanted.nonce);
+        let statement = app.issuer.statement(wanted.audience, nonce, app.log.state(), claim);
         let cose_sign1 = Bytes::from(tyto_attest::sign(&statement, &app.key)?);
+        place.submit(cose_sign1.clone());
         app.metrics.attestations.add(1);
         Ok(Attestation { cose_sign1, salt: self.salt })
     }
 }
 
-fn state_digests(snapshot: &Snapshot) -> StateDigests {
+/// The digests of a state that are the same whatever salt comes on top.
+pub(crate) fn state_digests(snapshot: &Snapshot) -> StateDigests {
     let blocks: Vec<_> = snapshot.blocks().iter().map(|block| (block.id().0, block.version())).collect();
     StateDigests { manifest: sha3_256(&[snapshot.sealed_manifest()]), blocks_root: blocks_root(&blocks) }
 }

@@ -3,16 +3,24 @@
 use crate::Error;
 use crate::app::{App, unix_ms};
 use crate::galleries::Entry;
+use crate::service::change::{Change, State};
+use crate::work::compute;
 use std::sync::Arc;
-use tyto_api::gallery::{CreateGallery, GalleryInfo, ListGalleries, ListTemplates, TemplateLocation};
+use tyto_api::content;
+use tyto_api::gallery::{
+    CreateGallery, GalleryInfo, ListGalleries, ListTemplates, LoggedChange, TemplateLocation,
+};
+use tyto_attest::GalleryOperation;
 use tyto_engine::Gallery;
 use tyto_scheme::GalleryId;
 use tyto_store::{Created, NewGallery, TemplateCursor};
 
-pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), Error> {
+pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<Option<LoggedChange>, Error> {
     let _lifecycle = app.galleries.lifecycle.lock().await;
+    let (id, state) = (request.parameters.gallery, State::of_new(&request.sealed_manifest));
+    let write = |out: &mut _| content::change::create(&request, out);
+    let change = Change::new(&app, id, GalleryOperation::Create, 0, state, write)?;
     let CreateGallery { parameters, sealed_descriptor, sealed_manifest } = request;
-    let id = parameters.gallery;
     let max = app.config.limits.galleries;
     if app.galleries.len() >= max && app.galleries.get(id).is_err() {
         return Err(Error::TooManyGalleries { max });
@@ -24,8 +32,9 @@ pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), 
         sealed_manifest: sealed_manifest.clone(),
         created_ms,
     };
-    let store = app.store.clone();
-    let created = app.work.in_foreground(async move { store.create_gallery(new, None).await }).await??;
+    let (store, logged) = (app.store.clone(), change.entry.clone());
+    let create = async move { store.create_gallery(new, Some(&logged)).await };
+    let created = app.work.in_foreground(create).await??;
     if created == Created::New {
         let gallery = Gallery::new(parameters, 1, Arc::from(&sealed_manifest[..]), Vec::new())?;
         app.galleries.insert(id, Entry::new(gallery, sealed_descriptor, created_ms));
@@ -37,18 +46,25 @@ pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<(), 
         let gallery = crate::load::load(&app.store, row).await?;
         app.galleries.insert(id, Entry::new(gallery, descriptor, created_ms));
     }
-    Ok(())
+    Ok((created == Created::New).then(|| change.committed(&app)))
 }
 
-pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<(), Error> {
+/// Deletes a gallery. The log names the state that it was in.
+pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<LoggedChange, Error> {
     let _lifecycle = app.galleries.lifecycle.lock().await;
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
-    let store = app.store.clone();
-    app.work.in_foreground(async move { store.delete_gallery(id, None).await }).await??;
+    let (snapshot, logging) = (entry.resident().snapshot(), app.clone());
+    let change = compute(move || {
+        let (state, write) = (State::of(&snapshot), |out: &mut _| content::change::delete(id, out));
+        Change::new(&logging, id, GalleryOperation::Delete, 0, state, write)
+    })
+    .await?;
+    let (store, logged) = (app.store.clone(), change.entry.clone());
+    app.work.in_foreground(async move { store.delete_gallery(id, Some(&logged)).await }).await??;
     app.galleries.remove(id);
     tracing::info!(gallery = %id, "gallery deleted");
-    Ok(())
+    Ok(change.committed(&app))
 }
 
 /// A page of galleries, and the id after which the next page begins.

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::app::App;
 use crate::passes::{AnswerShape, Event, Queued};
 use crate::places::Full;
-use crate::service::attestation::Evidence;
+use crate::service::attestation::{Evidence, Wish};
 use crate::service::parts::{self, Held, Parts, Writer};
 use crate::service::tickets::{self, Begun, HeldTicket, Hold, Purpose};
 use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
@@ -37,6 +37,7 @@ pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant
         Full::All => Error::TooManyIdentifications { max: app.config.identification.queued },
         Full::Gallery { max } => Error::GalleryShare { max },
     })?;
+    let wish = Wish::of(app, request.attestation.as_ref())?;
     let announced = app.passes.announce(&gallery);
     let held = Held::new(place);
     let (app, work) = (app.clone(), app.work.clone());
@@ -59,7 +60,7 @@ pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant
         let known_manifest_version = request.known_manifest_version;
         let shape = AnswerShape { copies: 1 + usize::from(kept.is_some()), known_manifest_version };
         let queued = announced.enqueue(only(queries), shape, arrived);
-        let answer = Answer { app, gallery, request, caller: Some(caller), held, kept };
+        let answer = Answer { app, gallery, request, wish, caller: Some(caller), held, kept };
         tokio::spawn(deliver(answer, queued, used, running));
         Ok(parts)
     })
@@ -139,6 +140,8 @@ struct Answer {
     app: Arc<App>,
     gallery: Arc<Gallery>,
     request: Identify,
+    /// For an attestation.
+    wish: Option<Wish>,
     /// Nobody, once the caller is gone.
     caller: Option<Writer>,
     held: Arc<Held>,
@@ -155,8 +158,7 @@ impl Answer {
         };
         let Event::Begun(snapshot, room) = event else { return Err(Error::Pass) };
         self.held.add_room(room);
-        let mut evidence =
-            Evidence::begin(self.request.attestation.as_ref(), Target::Gallery, &self.request.probe)?;
+        let mut evidence = Evidence::begin(self.wish.take(), Target::Gallery, &self.request.probe)?;
         let blocks_total = snapshot.blocks().len() as u64;
         let known = self.request.known_manifest_version;
         let ticket = match &self.request.probe {

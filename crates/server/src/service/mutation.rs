@@ -4,29 +4,38 @@ use crate::Error;
 use crate::app::App;
 use crate::galleries::Entry;
 use crate::load;
+use crate::service::change::{Change, State};
 use crate::work::compute;
 use std::sync::Arc;
-use tyto_api::gallery::{BlockChange, Mutation, Outcome};
+use tyto_api::content;
+use tyto_api::gallery::{BlockChange, LoggedChange, Mutation, Outcome};
 use tyto_api::limits::MAX_ENTRIES_PER_BLOCK;
-use tyto_engine::{BlockUpdate, Change, Gallery, Removal, Write};
+use tyto_attest::GalleryOperation;
+use tyto_engine::{BlockUpdate, Gallery, Removal, Write};
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::{Delta, GalleryId};
-use tyto_store::{BlockMutation, MAX_DELTAS_PER_CALL, SealedManifest, Store};
+use tyto_store::{BlockMutation, LogEntry, MAX_DELTAS_PER_CALL, SealedManifest, Store};
 
-/// Applies a mutation. Must run to its end once begun: [`crate::work::Work::detached`].
-pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, Error> {
+/// How a change ended, and what the log says of it if this very call made it.
+pub(crate) type Applied = (Outcome, Option<LoggedChange>);
+
+/// Applies an enrolment or a removal. Must run to its end once begun: [`crate::work::Work::detached`].
+pub(crate) async fn apply(
+    app: Arc<App>,
+    operation: GalleryOperation,
+    mutation: Mutation,
+) -> Result<Applied, Error> {
     let id = mutation.gallery;
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
-    let gallery = entry.resident();
-    let current = gallery.snapshot().manifest_version();
-    if mutation.manifest.version != current + 1 {
+    let Some(gallery) = follows(&app, id, &entry, mutation.manifest.version).await? else {
         // Either a repetition of the latest mutation, which the store recognises, or a conflict.
-        let outcome = store(&app, mutation).await??;
-        return settle(&app, id, &entry, outcome).await;
-    }
+        let outcome = store(&app, mutation, None).await??;
+        return Ok((settle(&app, id, &entry, outcome).await?, None));
+    };
+    let current = gallery.snapshot().manifest_version();
     if is_stale(&gallery, &mutation.changes) {
-        return Ok(Outcome::Conflict { manifest_version: current });
+        return Ok((Outcome::Conflict { manifest_version: current }, None));
     }
     check_entries(&gallery, &mutation.changes)?;
     let change = match change(&app.store, &gallery, &mutation).await {
@@ -36,20 +45,27 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
                 return Err(error);
             }
             // The store is ahead of memory: it says whether this is a repetition.
-            let outcome = store(&app, mutation).await??;
-            return settle(&app, id, &entry, outcome).await;
+            let outcome = store(&app, mutation, None).await??;
+            return Ok((settle(&app, id, &entry, outcome).await?, None));
         }
     };
     let counts =
         (count(&mutation, |change| change.writes.len()), count(&mutation, |change| change.removals.len()));
-    let preparing = gallery.clone();
-    let prepared = compute(move || Ok(preparing.prepare(change)?)).await?;
-    let outcome = match store(&app, mutation).await? {
+    let (preparing, logging) = (gallery.clone(), app.clone());
+    let (prepared, logged, mutation) = compute(move || {
+        let prepared = preparing.prepare(change)?;
+        let (items, state) = ((counts.0 + counts.1) as u64, State::of(prepared.next()));
+        let request = |out: &mut _| content::change::mutation(&mutation, out);
+        let logged = Change::new(&logging, id, operation, items, state, request)?;
+        Ok((prepared, logged, mutation))
+    })
+    .await?;
+    let outcome = match store(&app, mutation, Some(logged.entry.clone())).await? {
         Ok(outcome) => outcome,
         Err(error) => return Err(unclear(&app, id, &entry, error).await),
     };
     if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
-        return settle(&app, id, &entry, outcome).await;
+        return Ok((settle(&app, id, &entry, outcome).await?, None));
     }
     app.work.free(gallery.install(prepared)?);
     app.metrics.templates_enrolled.add(counts.0);
@@ -61,16 +77,34 @@ pub(crate) async fn apply(app: Arc<App>, mutation: Mutation) -> Result<Outcome, 
         removed = counts.1,
         "mutation committed"
     );
-    Ok(Outcome::Committed { manifest_version: current + 1 })
+    Ok((Outcome::Committed { manifest_version: current + 1 }, Some(logged.committed(&app))))
+}
+
+/// The gallery, if a change that makes this manifest version follows on it. If it seems not to, memory may be behind the
+/// store, which would then take the change: it is brought up to date first, so that whatever is committed is logged.
+pub(crate) async fn follows(
+    app: &App,
+    id: GalleryId,
+    entry: &Entry,
+    version: u64,
+) -> Result<Option<Arc<Gallery>>, Error> {
+    let follows = |gallery: &Arc<Gallery>| version == gallery.snapshot().manifest_version() + 1;
+    let gallery = entry.resident();
+    if follows(&gallery) {
+        return Ok(Some(gallery));
+    }
+    refresh(app, id, entry).await?;
+    Ok(Some(entry.resident()).filter(follows))
 }
 
 /// Stores a mutation, on threads that do not give way: it holds the only writer, which every use of a ticket waits for.
 async fn store(
     app: &App,
     mutation: Mutation,
+    logged: Option<LogEntry>,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
     let (store, mutation) = (app.store.clone(), stored(mutation));
-    app.work.in_foreground(async move { store.apply(mutation, None).await }).await
+    app.work.in_foreground(async move { store.apply(mutation, logged.as_ref()).await }).await
 }
 
 /// After a change that the store refused or failed at: a failure of the database leaves unknown whether it took effect,
@@ -137,7 +171,7 @@ fn check_entries(gallery: &Gallery, changes: &[BlockChange]) -> Result<(), Error
 }
 
 /// What the engine computes of a mutation; reads the deltas of the templates that are removed.
-async fn change(store: &Store, gallery: &Gallery, mutation: &Mutation) -> Result<Change, Error> {
+async fn change(store: &Store, gallery: &Gallery, mutation: &Mutation) -> Result<tyto_engine::Change, Error> {
     let layout = &gallery.parameters().layout;
     let mut updates = Vec::with_capacity(mutation.changes.len());
     for change in &mutation.changes {
@@ -157,7 +191,7 @@ async fn change(store: &Store, gallery: &Gallery, mutation: &Mutation) -> Result
             record_digest: sha3_256(&[&change.sealed_record]),
         });
     }
-    Ok(Change {
+    Ok(tyto_engine::Change {
         manifest_version: mutation.manifest.version,
         sealed_manifest: Arc::from(&mutation.manifest.sealed[..]),
         provisioned: Vec::new(),
@@ -241,14 +275,16 @@ mod tests {
                 sealed: vec![version; 40].into(),
             },
         };
-        let enrolled = apply(app.clone(), change(3, vec![write], Vec::new())).await.unwrap();
+        let enrolment = change(3, vec![write], Vec::new());
+        let (enrolled, logged) = apply(app.clone(), GalleryOperation::Enrol, enrolment).await.unwrap();
+        assert!(logged.is_some());
         assert_eq!(enrolled, Outcome::Committed { manifest_version: 3 });
         let removal = change(4, Vec::new(), vec![3]);
         // As if the commit had reported a failure after it took effect, and the gallery could not be read again.
         let behind = app.store.apply(stored(removal.clone()), None).await.unwrap();
         assert_eq!(behind, tyto_store::Outcome::Committed { manifest_version: 4 });
-        let repeated = apply(app.clone(), removal).await.unwrap();
-        assert_eq!(repeated, Outcome::Committed { manifest_version: 4 });
+        let repeated = apply(app.clone(), GalleryOperation::Remove, removal).await.unwrap();
+        assert_eq!(repeated, (Outcome::Committed { manifest_version: 4 }, None));
         let snapshot = app.galleries.get(parameters.gallery).unwrap().resident().snapshot();
         assert_eq!((snapshot.manifest_version(), snapshot.templates()), (4, 0));
     }

@@ -2,21 +2,23 @@
 
 use crate::Error;
 use crate::app::App;
-use crate::service::mutation::{settle, unclear};
+use crate::service::change::{Change, State};
+use crate::service::mutation::{Applied, follows, settle, unclear};
 use crate::work::compute;
 use std::sync::Arc;
+use tyto_api::content;
 use tyto_api::gallery::{Chunk, Outcome, ProvisionCommit, ProvisionHeader, UploadStatus};
-use tyto_engine::{Block, BlockState, Change};
+use tyto_attest::GalleryOperation;
+use tyto_engine::{Block, BlockState};
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::segment::Segment;
 use tyto_scheme::{GalleryId, GalleryParameters, UploadId};
-use tyto_store::{CommitSegment, SealedManifest, VerifiedUpload};
+use tyto_store::{CommitSegment, LogEntry, SealedManifest, VerifiedUpload};
 
 /// An upload that a stream continues.
 pub(crate) struct Upload {
     app: Arc<App>,
-    gallery: GalleryId,
-    id: UploadId,
+    header: ProvisionHeader,
     committed: bool,
 }
 
@@ -25,22 +27,23 @@ impl Upload {
         let ProvisionHeader { gallery, upload, total_bytes, digest } = header;
         app.galleries.get(gallery)?;
         let status = app.store.begin_upload(gallery, upload, total_bytes, digest).await?;
-        Ok(Self { app, gallery, id: upload, committed: status.committed })
+        Ok(Self { app, header, committed: status.committed })
     }
 
     pub(crate) async fn append(&self, chunk: Chunk) -> Result<(), Error> {
-        self.app.store.append_upload(self.id, chunk.offset, chunk.data).await?;
+        self.app.store.append_upload(self.header.upload, chunk.offset, chunk.data).await?;
         Ok(())
     }
 
     /// Commits, whether or not the caller waits for the end.
-    pub(crate) async fn commit(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
+    pub(crate) async fn commit(self, commit: ProvisionCommit) -> Result<Applied, Error> {
         let work = self.app.work.clone();
         work.in_background(self.commit_to_the_end(commit)).await
     }
 
-    async fn commit_to_the_end(self, commit: ProvisionCommit) -> Result<Outcome, Error> {
-        let Self { app, gallery: id, id: upload, committed } = self;
+    async fn commit_to_the_end(self, commit: ProvisionCommit) -> Result<Applied, Error> {
+        let Self { app, header, committed } = self;
+        let (id, upload) = (header.gallery, header.upload);
         let _permit = app.permit(&app.provisions).await?;
         let entry = app.galleries.get(id)?;
         // A segment that is there already takes no more memory.
@@ -61,12 +64,12 @@ impl Upload {
             compute(move || pack(&parameters, &verified, &commit)).await?
         };
         let _writer = entry.writer.lock().await;
-        let gallery = entry.resident();
-        if committed || version != gallery.snapshot().manifest_version() + 1 {
-            let outcome = store(&app, stored(verified, commit)).await??;
-            return settle(&app, id, &entry, outcome).await;
-        }
-        let change = Change {
+        let following = if committed { None } else { follows(&app, id, &entry, version).await? };
+        let Some(gallery) = following else {
+            let outcome = store(&app, stored(verified, commit), None).await??;
+            return Ok((settle(&app, id, &entry, outcome).await?, None));
+        };
+        let change = tyto_engine::Change {
             manifest_version: version,
             sealed_manifest: sealed,
             provisioned: blocks,
@@ -74,17 +77,24 @@ impl Upload {
         };
         let prepared = gallery.prepare(change)?;
         let count = commit.records.len();
-        let outcome = match store(&app, stored(verified, commit)).await? {
+        let (next, logging) = (prepared.next().clone(), app.clone());
+        let (logged, commit) = compute(move || {
+            let request = |out: &mut _| content::change::provision(&header, &commit, out);
+            let (operation, state) = (GalleryOperation::Provision, State::of(&next));
+            Ok((Change::new(&logging, id, operation, count as u64, state, request)?, commit))
+        })
+        .await?;
+        let outcome = match store(&app, stored(verified, commit), Some(logged.entry.clone())).await? {
             Ok(outcome) => outcome,
             Err(error) => return Err(unclear(&app, id, &entry, error).await),
         };
         if !matches!(outcome, tyto_store::Outcome::Committed { .. }) {
-            return settle(&app, id, &entry, outcome).await;
+            return Ok((settle(&app, id, &entry, outcome).await?, None));
         }
         app.work.free(gallery.install(prepared)?);
         drop(room);
         tracing::info!(gallery = %id, %upload, blocks = count, manifest_version = version, "segment committed");
-        Ok(Outcome::Committed { manifest_version: version })
+        Ok((Outcome::Committed { manifest_version: version }, Some(logged.committed(&app))))
     }
 }
 
@@ -92,9 +102,10 @@ impl Upload {
 async fn store(
     app: &App,
     commit: CommitSegment,
+    logged: Option<LogEntry>,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
     let store = app.store.clone();
-    app.work.in_foreground(async move { store.commit_segment(commit, None).await }).await
+    app.work.in_foreground(async move { store.commit_segment(commit, logged.as_ref()).await }).await
 }
 
 /// How far an upload is.

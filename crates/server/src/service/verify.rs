@@ -9,7 +9,7 @@
 use crate::Error;
 use crate::app::App;
 use crate::places::Lane;
-use crate::service::attestation::Evidence;
+use crate::service::attestation::{Evidence, Wish};
 use crate::service::records::sealed_record;
 use crate::service::tickets::{self, Begun, HeldTicket, Purpose, ReadyTicket};
 use crate::work::compute;
@@ -57,8 +57,9 @@ pub(crate) async fn verify(app: &Arc<App>, request: Verify, since: Instant) -> R
     let class = Class::of(&gallery, &request);
     // What finds no place uses up no ticket.
     let place = class.lane(app).map(Lane::place).transpose()?;
+    let wish = Wish::of(app, request.attestation.as_ref())?;
     let app = app.clone();
-    let job = Job { app, gallery, request, ticket: None, class, place, since };
+    let job = Job { app, gallery, request, wish, ticket: None, class, place, since };
     match ticket {
         None => run(job).await,
         Some(ticket) => {
@@ -218,6 +219,8 @@ struct Job {
     app: Arc<App>,
     gallery: Arc<Gallery>,
     request: Verify,
+    /// For an attestation.
+    wish: Option<Wish>,
     /// Unless the request brings a whole query.
     ticket: Option<ReadyTicket>,
     class: Class,
@@ -273,7 +276,7 @@ impl Job {
     /// Makes the answer: here a verification stops waiting and begins to be computed.
     fn compute(self, workspace: &mut Workspace) -> Result<VerifyAnswer, Error> {
         // The place is free when this returns.
-        let Self { app, gallery, request, ticket, class: _, place: _place, since } = self;
+        let Self { app, gallery, request, wish, ticket, class: _, place: _place, since } = self;
         app.metrics.verification_queue_wait.observe(since.elapsed());
         let Workspace { verification, located } = workspace;
         let parameters = gallery.parameters();
@@ -308,7 +311,8 @@ impl Job {
             });
         });
         app.metrics.templates_compared.add(results.len());
-        answer(&app, &gallery, &request, &snapshot, located, results)
+        let evidence = Evidence::begin(wish, request.target(), &request.probe)?;
+        answer(&app, &gallery, &request, evidence, &snapshot, located, results)
     }
 }
 
@@ -317,11 +321,11 @@ fn answer(
     app: &App,
     gallery: &Gallery,
     request: &Verify,
+    mut evidence: Option<Evidence>,
     snapshot: &Snapshot,
     located: &[Located],
     results: Vec<SlotResult>,
 ) -> Result<VerifyAnswer, Error> {
-    let mut evidence = Evidence::begin(request.attestation.as_ref(), request.target(), &request.probe)?;
     let mut records = Vec::new();
     for in_block in located.chunk_by(|a, b| a.ordinal == b.ordinal) {
         let block = &snapshot.blocks()[in_block[0].ordinal];

@@ -1,0 +1,200 @@
+//! Entries on their way into the store: gathered from all calls, stored in batches.
+//!
+//! An attestation that was handed out does not wait for the disk; what was promised a receipt does. Both go through
+//! here, so that one commit serves many and a ticket's mark waits for few of them.
+
+use crate::Error;
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tyto_store::{LogAdded, LogEntry, Store};
+
+/// Entries of one transaction: it holds the store's only writer for some milliseconds.
+const BATCH_ENTRIES: usize = 256;
+/// How long entries wait for others if nobody waits for them.
+const GATHER: Duration = Duration::from_millis(50);
+/// The pause after a failure of the store; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is queued: an entry, somebody who waits until everything before is stored, or both.
+struct Item {
+    entry: Option<LogEntry>,
+    stored: Option<oneshot::Sender<bool>>,
+}
+
+/// Where entries are put.
+pub(crate) struct Queue {
+    sender: mpsc::Sender<Item>,
+}
+
+/// A place in the queue, free again when it is dropped.
+pub(crate) struct Place(mpsc::OwnedPermit<Item>);
+
+impl Place {
+    /// Queues an entry that is not waited for.
+    pub(crate) fn submit(self, entry: Bytes) {
+        self.submit_as(LogEntry::of(entry));
+    }
+
+    /// The same for one with a name of its own.
+    pub(crate) fn submit_as(self, entry: LogEntry) {
+        self.0.send(Item { entry: Some(entry), stored: None });
+    }
+
+    /// Queues an entry; what it gives says when it is durable.
+    pub(crate) fn submit_durably(self, entry: Bytes) -> Stored {
+        let (stored, waits) = oneshot::channel();
+        self.0.send(Item { entry: Some(LogEntry::of(entry)), stored: Some(stored) });
+        Stored(waits)
+    }
+}
+
+/// Waits until an entry is stored.
+pub(crate) struct Stored(oneshot::Receiver<bool>);
+
+impl Stored {
+    /// # Errors
+    /// [`Error::LogUnavailable`] if it is unknown whether it was stored.
+    pub(crate) async fn wait(self) -> Result<(), Error> {
+        match self.0.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Error::LogUnavailable),
+        }
+    }
+}
+
+/// A queue for so many entries, and what empties it.
+pub(super) fn new(
+    max_entries: usize,
+    store: Store,
+    wake: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
+) -> (Queue, QueueWriter) {
+    let (sender, receiver) = mpsc::channel(max_entries);
+    (Queue { sender }, QueueWriter { receiver, store, wake, stopped, metrics, batch: Vec::new() })
+}
+
+impl Queue {
+    pub(super) fn place(&self) -> Result<Place, Error> {
+        self.sender.clone().try_reserve_owned().map(Place).map_err(|error| match error {
+            TrySendError::Full(sender) => Error::LogQueueFull { max: sender.max_capacity() },
+            TrySendError::Closed(_) => Error::Draining,
+        })
+    }
+
+    /// Entries that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    /// Waits until everything that was queued before is stored.
+    pub(super) async fn flush(&self) -> Result<(), Error> {
+        let (stored, waits) = oneshot::channel();
+        let flushed = self.sender.send(Item { entry: None, stored: Some(stored) }).await;
+        flushed.map_err(|_| Error::Draining)?;
+        Stored(waits).wait().await
+    }
+}
+
+/// Empties the queue.
+pub(super) struct QueueWriter {
+    receiver: mpsc::Receiver<Item>,
+    store: Store,
+    wake: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
+    /// What is being stored.
+    batch: Vec<Item>,
+}
+
+impl QueueWriter {
+    /// Stores what comes, until it is stopped and everything is stored, or cannot be.
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        while self.gather().await {
+            match self.store().await {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) => {
+                    self.failed(&error);
+                    if *self.stopped.borrow() {
+                        let lost = self.batch.len() + self.receiver.len();
+                        tracing::error!(lost, "attestations that were handed out are not in the log");
+                        return;
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Makes a batch: what is left from before, and what comes until somebody waits or the time is over. False at the
+    /// end.
+    async fn gather(&mut self) -> bool {
+        if self.batch.is_empty() {
+            let Some(first) = self.next().await else { return false };
+            self.batch.push(first);
+        }
+        let until = Instant::now() + GATHER;
+        while self.batch.len() < BATCH_ENTRIES {
+            let item = if self.batch.iter().any(|item| item.stored.is_some()) || *self.stopped.borrow() {
+                self.receiver.try_recv().ok()
+            } else {
+                timeout_at(until, self.next()).await.ok().flatten()
+            };
+            let Some(item) = item else { break };
+            self.batch.push(item);
+        }
+        true
+    }
+
+    /// The next item; after the stop what is left, and then none.
+    async fn next(&mut self) -> Option<Item> {
+        let stopped = async {
+            // An error means that the log is gone, which is the end of it all the same.
+            let _ = self.stopped.wait_for(|&stopped| stopped).await;
+        };
+        tokio::select! {
+            biased;
+            item = self.receiver.recv() => return item,
+            () = stopped => {}
+        }
+        self.receiver.close();
+        self.receiver.recv().await
+    }
+
+    /// Stores the batch in one transaction.
+    async fn store(&mut self) -> Result<(), tyto_store::Error> {
+        let entries: Vec<_> = self.batch.iter().filter_map(|item| item.entry.clone()).collect();
+        if !entries.is_empty() {
+            let added = self.store.add_log_entries(&entries).await?;
+            let new = added.iter().filter(|&&added| added == LogAdded::New).count();
+            self.metrics.log_entries.add(new);
+            self.wake.notify_one();
+        }
+        for item in self.batch.drain(..) {
+            // Whoever waited may be gone.
+            let _ = item.stored.map(|stored| stored.send(true));
+        }
+        Ok(())
+    }
+
+    /// Tells those who wait, and keeps what was handed out already for the next attempt.
+    fn failed(&mut self, error: &tyto_store::Error) {
+        self.metrics.log_failures.add(1);
+        tracing::error!(error = %crate::status::chain(error), "entries of the log cannot be stored");
+        for item in &mut self.batch {
+            if let Some(stored) = item.stored.take() {
+                let _ = stored.send(false);
+                item.entry = None;
+            }
+        }
+        self.batch.retain(|item| item.entry.is_some());
+    }
+}

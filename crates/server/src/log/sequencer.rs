@@ -1,0 +1,210 @@
+//! The one that leads the log: it moves stored entries into the tree and signs checkpoints.
+//!
+//! It holds the store's lease. Without it, because another server on the same database has it, it waits. Whatever
+//! fails, it goes on from what is stored: a checkpoint counts only once it is.
+
+use super::Newest;
+use crate::Error;
+use crate::app::unix_ms;
+use crate::metrics::Metrics;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tyto_attest::{Checkpoint, TreeHead};
+use tyto_pqc::slhdsa::SigningKey;
+use tyto_store::{LogToken, LogTree, LogWriter, Store};
+
+/// How long a lease lasts: a server that died is replaced by another after it.
+const LEASE_MS: u64 = 15_000;
+/// How often it is prolonged.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How long entries may be overlooked that another server stored.
+const POLL: Duration = Duration::from_secs(1);
+/// The pause after a failure; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(super) struct Sequencer {
+    pub(super) store: Store,
+    pub(super) key: Arc<SigningKey>,
+    pub(super) log_id: [u8; 32],
+    /// Who this is among those who may lead.
+    pub(super) holder: [u8; 16],
+    /// From one checkpoint to the next.
+    pub(super) interval: Duration,
+    pub(super) batch_entries: u32,
+    /// Told of each checkpoint after it was stored.
+    pub(super) newest: watch::Sender<Newest>,
+    /// Told when entries were stored.
+    pub(super) wake: Arc<Notify>,
+    pub(super) stopped: watch::Receiver<bool>,
+    /// Threads that give way.
+    pub(super) background: Handle,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Why leading ended.
+enum Ended {
+    /// Everything is signed, and the lease is given back.
+    Stopped,
+    /// Someone else leads.
+    Held,
+}
+
+impl Sequencer {
+    pub(super) async fn run(mut self) {
+        let (mut pause, mut stands_by) = (FIRST_PAUSE, false);
+        let mut stopped = self.stopped.clone();
+        loop {
+            // What is done at the stop is tried once.
+            let last = *self.stopped.borrow();
+            let led = self.lead(&mut pause).await;
+            self.metrics.log_leads.set(0);
+            let held = matches!(led, Ok(Ended::Held));
+            let wait = match led {
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Held) => {
+                    if !stands_by {
+                        tracing::info!("another server leads the log; standing by");
+                    }
+                    POLL
+                }
+                Err(error) => {
+                    self.metrics.log_failures.add(1);
+                    let (error, pause_ms) = (crate::status::chain(&error), pause.as_millis() as u64);
+                    tracing::error!(error, pause_ms, "the log stands still");
+                    let longer = (pause * 2).min(LONGEST_PAUSE);
+                    std::mem::replace(&mut pause, longer)
+                }
+            };
+            stands_by = held;
+            if last {
+                return;
+            }
+            let _ = timeout(wait, stopped.wait_for(|&stopped| stopped)).await;
+        }
+    }
+
+    /// Leads the log until it is stopped or fails.
+    async fn lead(&mut self, pause: &mut Duration) -> Result<Ended, Error> {
+        let token = match self.store.acquire_log(self.holder, unix_ms(), LEASE_MS).await {
+            Err(tyto_store::Error::LogHeld { .. }) => {
+                // Readers follow what the one who leads publishes.
+                self.read_newest().await?;
+                return Ok(Ended::Held);
+            }
+            acquired => acquired?,
+        };
+        let mut writer = self.store.resume_log(token).await?;
+        self.read_newest().await?;
+        self.metrics.log_leads.set(1);
+        tracing::info!(epoch = token.epoch(), entries = writer.tree().size, "leading the log");
+        let mut lease = Lease::new(self.store.clone(), token);
+        loop {
+            let stopping = *self.stopped.borrow();
+            let started = Instant::now();
+            let more = lease.during(self.append(&mut writer)).await??;
+            if let Some(tree) = writer.tree_to_sign() {
+                lease.during(self.checkpoint(&mut writer, tree)).await??;
+            }
+            *pause = FIRST_PAUSE;
+            if more {
+                lease.during(sleep_until(started + self.interval)).await?;
+                continue;
+            }
+            if stopping {
+                self.store.renew_log(&token, unix_ms(), 0).await?;
+                return Ok(Ended::Stopped);
+            }
+            lease.during(self.rest(started)).await?;
+        }
+    }
+
+    async fn read_newest(&self) -> Result<(), Error> {
+        let newest = self.store.latest_checkpoint().await?.map(Arc::new);
+        self.newest.send_if_modified(|known| {
+            let differs = *known != newest;
+            *known = newest;
+            differs
+        });
+        Ok(())
+    }
+
+    /// Waits for the time of the next checkpoint, and for entries.
+    async fn rest(&self, started: Instant) {
+        let mut stopped = self.stopped.clone();
+        let next = async {
+            sleep_until(started + self.interval).await;
+            let _ = timeout(POLL, self.wake.notified()).await;
+        };
+        tokio::select! {
+            () = next => {}
+            _ = stopped.wait_for(|&stopped| stopped) => {}
+        }
+    }
+
+    /// Appends what waits, for half of the time until the next checkpoint at most: true if that was not enough.
+    async fn append(&self, writer: &mut LogWriter) -> Result<bool, Error> {
+        let until = Instant::now() + self.interval / 2;
+        loop {
+            let started = Instant::now();
+            let appended = writer.append(self.batch_entries).await?;
+            if appended.is_empty() {
+                return Ok(false);
+            }
+            self.metrics.log_append.observe(started.elapsed());
+            self.metrics.log_appended.add((appended.end - appended.start) as usize);
+            if Instant::now() >= until {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Signs a tree, stores the checkpoint, and only then shows it.
+    async fn checkpoint(&self, writer: &mut LogWriter, tree: LogTree) -> Result<(), Error> {
+        // A clock that was set back does not make the log go back.
+        let before = self.newest.borrow().as_ref().map_or(0, |newest| newest.checkpoint.head().time_unix_ms);
+        let time_unix_ms = unix_ms().max(before);
+        let head = TreeHead { log_id: self.log_id, size: tree.size, root: tree.root, time_unix_ms };
+        let (key, started) = (self.key.clone(), Instant::now());
+        let signed = self.background.spawn_blocking(move || Checkpoint::sign(head, &key));
+        let checkpoint = signed.await??;
+        self.metrics.log_signing.observe(started.elapsed());
+        let stored = writer.publish(&checkpoint).await?;
+        self.metrics.log_checkpoints.add(1);
+        tracing::debug!(entries = stored.size(), "checkpoint");
+        self.newest.send_replace(Some(Arc::new(stored)));
+        Ok(())
+    }
+}
+
+/// The lease, prolonged while something is under way.
+struct Lease {
+    store: Store,
+    token: LogToken,
+    renewals: Interval,
+}
+
+impl Lease {
+    fn new(store: Store, token: LogToken) -> Self {
+        let mut renewals = interval(RENEWAL);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        renewals.reset();
+        Self { store, token, renewals }
+    }
+
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                // What is due is done first, also if the work never waits.
+                biased;
+                _ = self.renewals.tick() => self.store.renew_log(&self.token, unix_ms(), LEASE_MS).await?,
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use super::*;
+use crate::background::{Background, LowPriority};
+use tempfile::TempDir;
+use tyto_attest::log::{leaf_hash, verify_consistency};
+use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A store for several servers' logs.
+struct World {
+    _dir: TempDir,
+    store: Store,
+    background: Background,
+    key: zeroize::Zeroizing<Vec<u8>>,
+}
+
+struct Led {
+    log: Log,
+    metrics: Arc<Metrics>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let background = Background::start(LowPriority::below_this_thread()).unwrap();
+        // The fast set: what is tested here is not the signature.
+        let key = SigningKey::generate(ParameterSet::Shake128f).unwrap().to_bytes();
+        Self { _dir: dir, store, background, key }
+    }
+
+    async fn start(&self, node: u8, adjust: impl FnOnce(&mut TransparencyConfig)) -> Led {
+        let mut config = TransparencyConfig { checkpoint_interval_ms: 20, ..TransparencyConfig::default() };
+        adjust(&mut config);
+        let signing = SigningKey::from_bytes(ParameterSet::Shake128f, &self.key).unwrap();
+        let keys = LogKeys { signing, node: [node; 16] };
+        let metrics = Arc::<Metrics>::default();
+        let background = self.background.handle();
+        let log = Log::start(&config, "tests", &self.store, keys, background, &metrics).await.unwrap();
+        Led { log, metrics }
+    }
+}
+
+impl Led {
+    async fn promise(&self, entry: &'static [u8]) {
+        let place = self.log.place().unwrap();
+        place.submit_durably(Bytes::from_static(entry)).wait().await.unwrap();
+    }
+
+    async fn receipt(&self, entry: &[u8]) -> Receipt {
+        match self.log.receipt(&leaf_hash(entry), PATIENCE).await.unwrap() {
+            Waited::Receipt(receipt) => Receipt::parse(&receipt).unwrap(),
+            Waited::NotCovered => panic!("no checkpoint within {PATIENCE:?}"),
+        }
+    }
+}
+
+async fn wait_until(what: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("it happens");
+}
+
+#[tokio::test]
+async fn what_was_promised_and_what_was_handed_out_gets_receipts() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    assert!(led.log.newest().is_none(), "nothing is signed while there is nothing");
+    led.promise(b"promised").await;
+    led.log.place().unwrap().submit(Bytes::from_static(b"handed out"));
+    // Found although it may still be on its way into the store.
+    let second = led.receipt(b"handed out").await;
+    let first = led.receipt(b"promised").await;
+    assert_eq!((first.index(), second.index()), (0, 1));
+    let head = led.log.state().previous_checkpoint.unwrap();
+    assert_eq!(head.size, 2);
+    assert!(matches!(led.log.receipt(&[7; 32], PATIENCE).await, Err(Error::UnknownEntry)));
+    led.log.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_second_server_stands_by_until_the_first_is_gone() {
+    let world = World::new().await;
+    let first = world.start(1, |_| ()).await;
+    first.promise(b"one").await;
+    first.receipt(b"one").await;
+    let second = world.start(2, |_| ()).await;
+    // The second one stores, the first one appends and signs.
+    second.promise(b"two").await;
+    assert_eq!(second.receipt(b"two").await.index(), 1);
+    assert_eq!((first.metrics.log_leads.get(), second.metrics.log_leads.get()), (1, 0));
+    let before = *first.log.newest().unwrap().checkpoint.head();
+    first.log.stop(PATIENCE).await;
+    wait_until(|| second.metrics.log_leads.get() == 1).await;
+    second.promise(b"three").await;
+    assert_eq!(second.receipt(b"three").await.index(), 2);
+    let after = *second.log.newest().unwrap().checkpoint.head();
+    assert_eq!(before.log_id, after.log_id);
+    let proof = world.store.log_consistency_proof(before.size, after.size).await.unwrap();
+    assert_eq!(verify_consistency(before.size, &before.root, after.size, &after.root, &proof), Ok(()));
+    second.log.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn one_that_is_superseded_stops_and_comes_back_when_the_lease_is_free() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"one").await;
+    led.receipt(b"one").await;
+    // As if this server had been suspended for longer than its lease.
+    let later_ms = crate::app::unix_ms() + 3_600_000;
+    let token = world.store.acquire_log([9; 16], later_ms, 1_000).await.unwrap();
+    led.promise(b"two").await;
+    wait_until(|| led.metrics.log_leads.get() == 0).await;
+    assert_eq!(world.store.log_tree().await.unwrap().size, 1, "the superseded one appends nothing");
+    world.store.renew_log(&token, 0, 0).await.unwrap();
+    assert_eq!(led.receipt(b"two").await.index(), 1);
+    led.log.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_a_stop_loses_nothing() {
+    let world = World::new().await;
+    let led = world.start(1, |config| config.queued_entries = 3).await;
+    let places: Vec<_> = (0..3).map(|_| led.log.place().unwrap()).collect();
+    assert!(matches!(led.log.place(), Err(Error::LogQueueFull { max: 3 })));
+    assert_eq!(led.log.queued(), 3);
+    let entries: [&[u8]; 3] = [b"a", b"b", b"c"];
+    places.into_iter().zip(entries).for_each(|(place, entry)| place.submit(Bytes::from_static(entry)));
+    led.log.stop(PATIENCE).await;
+    let newest = world.store.latest_checkpoint().await.unwrap().unwrap();
+    assert_eq!(newest.size(), 3, "stored, appended and signed");
+    assert!(matches!(led.log.place(), Err(Error::Draining)));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_reported_and_promises_nothing() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"one").await;
+    world.store.close().await;
+    let place = led.log.place().unwrap();
+    let refused = place.submit_durably(Bytes::from_static(b"two")).wait().await;
+    assert!(matches!(refused, Err(Error::LogUnavailable)));
+    assert!(led.metrics.log_failures.get() >= 1);
+}

@@ -1,0 +1,131 @@
+//! Attestations of documents, and what the log shows: checkpoints, receipts, proofs, keys.
+
+use crate::Error;
+use crate::app::App;
+use crate::log::queue::Stored;
+use crate::log::{Place, Waited};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use std::sync::Arc;
+use std::time::Duration;
+use tyto_api::attest::{Attest, AttestMode, Attested, GetConsistencyProof, KeyList, ReceiptAnswer};
+use tyto_attest::log::Hash;
+use tyto_attest::{
+    Claim, ConsistencyReceipt, KeyChange, KeyEntry, KeyId, KeyOperation, Purpose, Signer, Statement,
+};
+use tyto_pqc::digest::sha3_256;
+use tyto_store::{LogEntry, LogEntryId};
+
+/// What the names of entries begin with that say that a key came into use.
+const ACTIVATION_DOMAIN: &[u8] = b"tyto/v1/log-entry-key-activation";
+/// How long after the next checkpoint is due a receipt may be asked for.
+const SIGNING_MS: u64 = 200;
+
+/// Attests documents, each in an entry of its own.
+pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, Error> {
+    // A place in the queue comes before the work: what finds none costs nothing.
+    let places = request.documents.iter().map(|_| app.log.place()).collect::<Result<Vec<_>, _>>()?;
+    let mode = request.mode;
+    let entries = {
+        let _permit = app.permit(&app.attesting).await?;
+        let computing = app.clone();
+        app.work.compute_in_background(move || entries(&computing, request)).await??
+    };
+    match mode {
+        AttestMode::Immediate => {
+            app.metrics.attestations.add(entries.len());
+            places.into_iter().zip(&entries).for_each(|(place, entry)| place.submit(entry.clone()));
+        }
+        // A promise to be kept whatever happens: it is given when the disk has it.
+        AttestMode::ReceiptOnly => {
+            let promised = places.into_iter().zip(&entries);
+            let promised: Vec<_> =
+                promised.map(|(place, entry)| place.submit_durably(entry.clone())).collect();
+            try_join_all(promised.into_iter().map(Stored::wait)).await?;
+        }
+    }
+    Ok(Attested { entries })
+}
+
+/// The entries of the documents: attestations, or bare statements.
+fn entries(app: &App, request: Attest) -> Result<Vec<Bytes>, Error> {
+    let Attest { mode, audience, nonce, documents } = request;
+    let log = app.log.state();
+    let entry = |document| {
+        let statement = app.issuer.statement(audience.clone(), Some(nonce), log, Claim::Document(document));
+        let bytes = match mode {
+            AttestMode::Immediate => tyto_attest::sign(&statement, &app.key)?,
+            AttestMode::ReceiptOnly => statement.encode()?,
+        };
+        Ok(Bytes::from(bytes))
+    };
+    documents.into_iter().map(entry).collect()
+}
+
+/// The newest checkpoint.
+pub(crate) fn checkpoint(app: &App) -> Result<Bytes, Error> {
+    Ok(app.log.newest().ok_or(Error::NoCheckpoint)?.signed.clone())
+}
+
+/// The receipt of an entry, waited for as long as caller and configuration allow.
+pub(crate) async fn receipt(app: &App, leaf: &Hash, wait: Duration) -> Result<ReceiptAnswer, Error> {
+    let config = &app.config.transparency;
+    let patience = wait.min(Duration::from_millis(config.receipt_wait_ms));
+    let waited = tokio::select! {
+        waited = app.log.receipt(leaf, patience) => waited?,
+        // Whoever waits is told before the server goes: its last checkpoint is for the next start to show.
+        () = app.drained() => Waited::NotCovered,
+    };
+    Ok(match waited {
+        Waited::Receipt(receipt) => ReceiptAnswer::Receipt(receipt),
+        Waited::NotCovered => {
+            let retry_after_ms = (config.checkpoint_interval_ms + SIGNING_MS) as u32;
+            ReceiptAnswer::NotCovered { retry_after_ms }
+        }
+    })
+}
+
+/// The receipt of consistency between a size that the caller knows and a checkpoint.
+pub(crate) async fn consistency(app: &App, request: GetConsistencyProof) -> Result<Bytes, Error> {
+    let GetConsistencyProof { old_size, new_size } = request;
+    let newest = app.log.newest().ok_or(Error::NoCheckpoint)?;
+    let unknown = |size| Error::UnknownCheckpoint { size, newest: newest.size() };
+    let later = match new_size {
+        None => (*newest).clone(),
+        Some(size) => {
+            let covering = app.store.checkpoint_covering(size - 1).await?;
+            covering.filter(|checkpoint| checkpoint.size() == size).ok_or_else(|| unknown(size))?
+        }
+    };
+    if old_size > later.size() {
+        return Err(unknown(old_size));
+    }
+    let path = app.store.log_consistency_proof(old_size, later.size()).await?;
+    Ok(ConsistencyReceipt::new(later.checkpoint, old_size, path).encode().into())
+}
+
+/// The keys that this server signs with.
+pub(crate) fn keys(app: &App) -> KeyList {
+    let keys = vec![
+        KeyEntry { purpose: Purpose::Attestation, key: app.key.public_key() },
+        KeyEntry { purpose: Purpose::Log, key: app.log.public_key().clone() },
+    ];
+    KeyList { issuer: app.issuer.name().to_owned(), log_id: app.log.id(), keys }
+}
+
+/// Queues the entries that say that the server's keys came into use. Of each there is only ever one: its name follows
+/// from the key's id.
+pub(crate) fn log_keys(app: &App) -> Result<(), Error> {
+    for KeyEntry { key, .. } in keys(app).keys {
+        let statement = activation(app, key.key_id());
+        let name = sha3_256(&[ACTIVATION_DOMAIN, &key.key_id()]);
+        let place: Place = app.log.place()?;
+        place.submit_as(LogEntry { id: LogEntryId::of_leaf(&name), bytes: statement.encode()?.into() });
+    }
+    Ok(())
+}
+
+fn activation(app: &App, key_id: KeyId) -> Statement {
+    let change = KeyChange { operation: KeyOperation::Activate, key_id, roots_version: None };
+    app.issuer.statement(String::new(), None, app.log.state(), Claim::Key(change))
+}
