@@ -166,8 +166,7 @@ impl Sequencer {
     /// Signs a tree, stores the checkpoint, and only then shows it.
     async fn checkpoint(&self, writer: &mut LogWriter, tree: LogTree) -> Result<(), Error> {
         // A clock that was set back does not make the log go back.
-        let before = self.newest.borrow().as_ref().map_or(0, |newest| newest.checkpoint.head().time_unix_ms);
-        let time_unix_ms = unix_ms().max(before);
+        let time_unix_ms = unix_ms().max(writer.earliest_time_unix_ms());
         let head = TreeHead { log_id: self.log_id, size: tree.size, root: tree.root, time_unix_ms };
         let (key, started) = (self.key.clone(), Instant::now());
         let signed = self.background.spawn_blocking(move || Checkpoint::sign(head, &key));
