@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 use tyto_api::limits::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES};
+use tyto_api::proto::attest::v1::attest_service_client::AttestServiceClient;
 use tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient;
 use tyto_api::proto::gallery::v1::{ProvisionRequest, ProvisionResponse};
 use tyto_api::proto::matching::v1::matching_service_client::MatchingServiceClient;
@@ -24,9 +25,10 @@ const LONGEST_PAUSE_MS: u64 = 3_000;
 /// Longest text of a server that an error keeps.
 const MAX_STATUS_CHARS: usize = 300;
 
-/// The two services, each over its connection.
+/// The services, over two connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
+    pub(crate) attest: AttestServiceClient<Channel>,
     pub(crate) gallery: GalleryServiceClient<Channel>,
     pub(crate) matching: MatchingServiceClient<Channel>,
     call_timeout: Duration,
@@ -52,6 +54,9 @@ impl Rpc {
             .connect()
             .await
             .map_err(|error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) })?;
+        let attest = AttestServiceClient::new(channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let gallery = GalleryServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -60,6 +65,7 @@ impl Rpc {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {
+            attest,
             gallery,
             matching,
             call_timeout: config.call_timeout,

@@ -2,6 +2,7 @@
 
 use crate::channel::Rpc;
 use crate::gallery::{Inner, compute, describe, lock};
+use crate::log::KnownLog;
 use crate::state::{Cache, HighWater, StateDir};
 use crate::{Config, Error, GalleryHandle, GallerySummary};
 use bytes::Bytes;
@@ -20,7 +21,7 @@ const MAX_GALLERIES: usize = 100_000;
 /// A connection to a server with a keyring. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the client and its galleries share.
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     open: Mutex<HashMap<GalleryId, Weak<Inner>>>,
     /// Galleries that this process deleted, in case that there is no state directory.
     deleted: Mutex<HashSet<GalleryId>>,
+    /// The server's log, once it was asked for.
+    pub(crate) log: Mutex<Option<Arc<KnownLog>>>,
 }
 
 impl Shared {
@@ -89,8 +92,8 @@ impl Client {
         }
         let state = config.state_dir.as_deref().map(StateDir::open).transpose()?;
         let rpc = Rpc::connect(&config).await?;
-        let shared =
-            Shared { config, keyring, rpc, state, open: Mutex::default(), deleted: Mutex::default() };
+        let (open, deleted, log) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Shared { config, keyring, rpc, state, open, deleted, log };
         Ok(Self { shared: Arc::new(shared) })
     }
 

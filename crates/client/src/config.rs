@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
-use tyto_attest::TrustedKeys;
+use tyto_attest::{TrustRoot, TrustedKeys};
 
 /// Everything a [`crate::Client`] is told before it connects. Begin with [`Config::new`] and change fields.
 #[derive(Clone, Debug)]
@@ -15,6 +15,9 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The keys whose attestations are believed. If set, every answer must carry an attestation that holds.
     pub trusted_keys: Option<TrustedKeys>,
+    /// Whose checkpoints and receipts are believed. Without it those that the server itself lists: it is then held to
+    /// what it says, but could be anyone.
+    pub trust_root: Option<TrustRoot>,
     /// Whom attestations are for, at most 256 bytes.
     pub audience: String,
     /// Whether attestations are asked for.
@@ -42,6 +45,7 @@ impl Config {
             endpoint: endpoint.into(),
             state_dir: None,
             trusted_keys: None,
+            trust_root: None,
             audience: String::new(),
             attestations: true,
             keep_replays: false,

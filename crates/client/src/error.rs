@@ -1,6 +1,6 @@
 use std::io;
 use std::path::PathBuf;
-use tyto_attest::Operation;
+use tyto_attest::{Operation, Purpose};
 use tyto_scheme::{BlockId, GalleryId, KeyId, TicketId};
 
 /// Why a call failed. None of this is ever told to a server.
@@ -278,6 +278,39 @@ pub enum Error {
         /// The field of the statement that differs.
         field: &'static str,
     },
+    /// What the server attested is not the document that it was asked to attest.
+    #[error("the attestation of this document does not match: {field}")]
+    DocumentMismatch {
+        /// The field of the statement that differs.
+        field: &'static str,
+    },
+    /// The log has fewer entries than were seen before.
+    #[error("the log was rolled back: a checkpoint of {found} entries came, one of {known} was seen before")]
+    LogRolledBack {
+        /// Entries seen.
+        known: u64,
+        /// Entries that came.
+        found: u64,
+    },
+    /// Two checkpoints of one log of which neither extends the other.
+    #[error(
+        "the log was forked: its {found} entries do not go together with the {known} that were seen before"
+    )]
+    LogForked {
+        /// Entries of the one.
+        known: u64,
+        /// Entries of the other.
+        found: u64,
+    },
+    /// A checkpoint of another log than the server's.
+    #[error("the checkpoint is one of another log")]
+    OtherLog,
+    /// The server does not list a key that it signs with.
+    #[error("a key for the purpose `{}` is in no list", purpose.name())]
+    UnlistedKey {
+        /// What it is for.
+        purpose: Purpose,
+    },
     /// The attestation itself does not hold.
     #[error("attestation: {0}")]
     Attestation(#[from] tyto_attest::Error),
@@ -330,6 +363,11 @@ impl Error {
             | Self::Acknowledgement { .. }
             | Self::AttestationMissing
             | Self::AttestationMismatch { .. }
+            | Self::DocumentMismatch { .. }
+            | Self::LogRolledBack { .. }
+            | Self::LogForked { .. }
+            | Self::OtherLog
+            | Self::UnlistedKey { .. }
             | Self::Attestation(_)
             | Self::Message(_) => true,
             _ => false,

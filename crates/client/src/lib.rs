@@ -33,6 +33,8 @@
 //! | ticket upload | the same ticket |
 //! | probe by a ticket | the identical use (the server replays the stored answer), or a new probe if the server forgot the ticket; neither once anything of its answer was decrypted |
 //! | probe as a whole query | a new query under new secrets, as long as nothing of its answer was decrypted |
+//! | attestation of documents | the same request; an entry more in the log is the worst that comes of it |
+//! | checkpoint, receipt, proof, keys | the same request |
 //! | probe of a device | the identical use, as above; never otherwise |
 //!
 //! An answer that fails a check is never asked for again: the error goes to the caller, and nothing to the server.
@@ -49,6 +51,7 @@ mod error;
 mod files;
 mod gallery;
 pub mod keyring_file;
+mod log;
 pub mod log_directory;
 mod results;
 pub mod signing_key_file;
@@ -60,11 +63,13 @@ pub use config::Config;
 pub use decision::DecisionTerms;
 pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
+pub use log::{AttestMode, AttestedDocument};
 pub use results::{
     Candidate, CoveredBlock, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary,
     Identification, IdentifyOptions, KeptAttestation, ProbeBy, ReplayBasis, SubjectEntry, SyncReport,
     TemplateScore, Timings, Verification, VerifyOptions,
 };
+pub use tyto_api::attest::KeyList;
 pub use tyto_attest as attest;
 pub use tyto_pqc as pqc;
 pub use tyto_scheme as scheme;

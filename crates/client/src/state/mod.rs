@@ -2,13 +2,16 @@
 
 mod cache;
 mod journal;
+mod log_memory;
 mod marks;
 
 pub(crate) use cache::{Cache, CachedBlock, Staged};
 pub(crate) use journal::Journal;
+pub(crate) use log_memory::LogMemory;
 pub(crate) use marks::{HighWater, Mark};
 
 use crate::Error;
+use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -26,5 +29,14 @@ impl StateDir {
 
     fn file(&self, gallery: GalleryId, extension: &str) -> PathBuf {
         self.0.join(format!("{gallery}.{extension}"))
+    }
+
+    /// Where the newest checkpoint of a log is.
+    fn log_file(&self, log_id: &[u8; 32]) -> PathBuf {
+        let mut name = String::from("log-");
+        for byte in log_id {
+            write!(name, "{byte:02x}").expect("a string takes everything");
+        }
+        self.0.join(name + ".checkpoint")
     }
 }

@@ -1,0 +1,352 @@
+//! Attestations of documents, and the log's side of every attestation: checkpoints, receipts, bundles.
+//!
+//! Everything that comes is verified before it is given on: by the trust root of [`Config::trust_root`](crate::Config),
+//! or without one by the keys that the server lists, which shows that it keeps to what it says and nothing more. The
+//! client remembers the newest checkpoint that it saw; whatever does not continue it, or lead to it, is refused.
+
+use crate::channel::Rpc;
+use crate::client::Client;
+use crate::gallery::compute;
+use crate::state::LogMemory;
+use crate::{Error, KeptAttestation};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tyto_api::attest::{
+    Attest, Attested, GetConsistencyProof, GetReceipt, KeyList, ReceiptAnswer, checkpoint,
+    consistency_receipt,
+};
+use tyto_api::proto::attest::v1 as proto;
+use tyto_attest::{
+    Bundle, Checkpoint, Claim, ConsistencyReceipt, Content, Document, KeyEntry, KeyId, KeyRecord, LogFact,
+    Object, PublicKey, Purpose, Receipt, Statement, TreeHead, TrustRoot, Verified,
+};
+use tyto_pqc::random;
+
+pub use tyto_api::attest::AttestMode;
+
+/// How long one call waits for a receipt; the server may answer sooner that there is none yet.
+const RECEIPT_WAIT_MS: u32 = 5_000;
+/// Longest pause between two attempts, whatever the server says.
+const LONGEST_PAUSE_MS: u32 = 5_000;
+
+/// An attested document.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AttestedDocument {
+    /// The log's entry: an attestation, or in receipt-only mode a statement that nobody signed yet.
+    pub content: Content,
+    /// What it says, compared with what was asked for.
+    pub statement: Statement,
+}
+
+impl KeptAttestation {
+    /// The attestation as the log has it.
+    pub fn content(&self) -> Content {
+        Content::Attestation(self.file.attestation.clone())
+    }
+}
+
+/// What the client knows of the server's log.
+#[derive(Debug)]
+pub(crate) struct KnownLog {
+    keys: KeyList,
+    roots: TrustRoot,
+    memory: LogMemory,
+}
+
+impl KnownLog {
+    /// Everything that is judged here is new: it exists now.
+    fn judge(&self, evidence: &[u8]) -> Result<Verified, Error> {
+        Ok(tyto_attest::verify(evidence, &self.roots, Some(now_unix_ms())).outcome?)
+    }
+
+    /// Checks that something is of this log.
+    fn check_log(&self, fact: Option<LogFact>) -> Result<TreeHead, Error> {
+        let head = fact.ok_or(Error::OutOfOrder { call: "GetReceipt" })?.head;
+        if head.log_id == self.memory.log_id() { Ok(head) } else { Err(Error::OtherLog) }
+    }
+
+    /// The entry of a key in a bundle.
+    fn key_entry(&self, key_id: &KeyId, purpose: Purpose) -> Result<KeyEntry, Error> {
+        let listed =
+            self.keys.keys.iter().find(|entry| entry.key.key_id() == *key_id).map(|entry| &entry.key);
+        let key = listed.or_else(|| self.roots.get(key_id).map(|record| &record.key));
+        let key = key.ok_or(Error::UnlistedKey { purpose })?.clone();
+        Ok(KeyEntry { purpose, key })
+    }
+}
+
+impl Client {
+    /// Has digests of documents attested, for the audience of [`Config::audience`](crate::Config). Each becomes an entry
+    /// of the log, whose [bundle](Client::bundle) convinces without a network.
+    ///
+    /// # Errors
+    /// [`Error::AttestationMismatch`] if the server attested something else; [`Error::Attestation`] if an attestation
+    /// does not hold, by the trusted keys or by those that the server lists.
+    pub async fn attest(
+        &self,
+        mode: AttestMode,
+        documents: Vec<Document>,
+    ) -> Result<Vec<AttestedDocument>, Error> {
+        let log = self.known_log().await?;
+        let audience = self.shared.config.audience.clone();
+        let request =
+            Attest { mode, audience, nonce: random::bytes().map_err(tyto_tenant::Error::from)?, documents };
+        let message = proto::AttestRequest::from(request.clone());
+        let attest = |rpc: Rpc| {
+            let message = message.clone();
+            async move { { rpc.attest }.attest(message).await }
+        };
+        let attested = Attested::try_from(self.shared.rpc.repeat("Attest", attest).await?)?;
+        if attested.entries.len() != request.documents.len() {
+            return Err(Error::OutOfOrder { call: "Attest" });
+        }
+        let client = self.clone();
+        compute(move || {
+            let entries = attested.entries.into_iter().zip(&request.documents);
+            entries
+                .map(|(entry, document)| client.attested(&log, &request, document, entry.to_vec()))
+                .collect()
+        })
+        .await
+    }
+
+    /// Reads one entry and compares it with what was asked for.
+    fn attested(
+        &self,
+        log: &KnownLog,
+        request: &Attest,
+        document: &Document,
+        entry: Vec<u8>,
+    ) -> Result<AttestedDocument, Error> {
+        let (content, statement) = match (request.mode, &self.shared.config.trusted_keys) {
+            (AttestMode::ReceiptOnly, _) => {
+                let statement = Statement::decode(&entry)?;
+                (Content::Statement(entry), statement)
+            }
+            (AttestMode::Immediate, Some(keys)) => {
+                let statement = tyto_attest::verify_attestation(&entry, keys)?;
+                (Content::Attestation(entry), statement)
+            }
+            (AttestMode::Immediate, None) => {
+                let statement = log.judge(&entry)?.statement;
+                (Content::Attestation(entry), statement.ok_or(Error::AttestationMissing)?)
+            }
+        };
+        let differs = |field| Error::DocumentMismatch { field };
+        if statement.nonce != Some(request.nonce) {
+            return Err(differs("nonce"));
+        }
+        if statement.audience != request.audience {
+            return Err(differs("audience"));
+        }
+        if statement.claim != Claim::Document(document.clone()) {
+            return Err(differs("document"));
+        }
+        if statement.log.is_none_or(|state| state.log_id != log.memory.log_id()) {
+            return Err(differs("log id"));
+        }
+        Ok(AttestedDocument { content, statement })
+    }
+
+    /// The keys that the server says it signs with, as it listed them first.
+    pub async fn keys(&self) -> Result<KeyList, Error> {
+        Ok(self.known_log().await?.keys.clone())
+    }
+
+    /// The newest checkpoint, after it was verified and found to continue the newest one that this client saw.
+    ///
+    /// # Errors
+    /// [`Error::LogRolledBack`], [`Error::LogForked`], [`Error::OtherLog`]; [`Error::Attestation`].
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let log = self.known_log().await?;
+        let get =
+            |rpc: Rpc| async move { { rpc.attest }.get_checkpoint(proto::GetCheckpointRequest {}).await };
+        let signed = checkpoint(self.shared.rpc.repeat("GetCheckpoint", get).await?)?;
+        let (judging, bytes) = (Arc::clone(&log), signed.clone());
+        let head = compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
+        let checkpoint = Checkpoint::parse(&signed)?;
+        if let Some(known) = log.memory.newest() {
+            if head.size < known.size {
+                return Err(Error::LogRolledBack { known: known.size, found: head.size });
+            }
+            self.check_extends(&log, &known, &head).await?;
+        }
+        let remembered = checkpoint.clone();
+        compute(move || log.memory.remember(&remembered)).await?;
+        Ok(checkpoint)
+    }
+
+    /// Proof that the log was only appended to since it had `old_size` entries, up to `new_size` (that of a checkpoint
+    /// which the server keeps) or the newest checkpoint. Its signature and proof are for whoever has the earlier tree
+    /// head to verify, with [`tyto_attest::verify_consistency`].
+    pub async fn consistency(
+        &self,
+        old_size: u64,
+        new_size: Option<u64>,
+    ) -> Result<ConsistencyReceipt, Error> {
+        let request = proto::GetConsistencyProofRequest::from(GetConsistencyProof { old_size, new_size });
+        let get = |rpc: Rpc| async move { { rpc.attest }.get_consistency_proof(request).await };
+        let receipt = consistency_receipt(self.shared.rpc.repeat("GetConsistencyProof", get).await?)?;
+        Ok(ConsistencyReceipt::parse(&receipt)?)
+    }
+
+    /// The receipt of an entry, verified, of a checkpoint that goes together with the newest one that was seen. `None`
+    /// if there is none within `patience`: the entry is in the log or will be, and may be asked for again.
+    ///
+    /// # Errors
+    /// As [`Client::checkpoint`]; [`Error::Rpc`] with the code `NOT_FOUND` if the log has no such entry.
+    pub async fn receipt(&self, content: &Content, patience: Duration) -> Result<Option<Receipt>, Error> {
+        Ok(self.bundle(content, patience).await?.map(|(_, receipt)| receipt))
+    }
+
+    /// The bundle of an entry: its attestation or statement, its receipt and the keys of their signers, verified. It
+    /// needs nothing else to convince but a trust root with these keys. `None` as for [`Client::receipt`].
+    ///
+    /// # Errors
+    /// As [`Client::receipt`]; [`Error::UnlistedKey`].
+    pub async fn bundle(
+        &self,
+        content: &Content,
+        patience: Duration,
+    ) -> Result<Option<(Bundle, Receipt)>, Error> {
+        let log = self.known_log().await?;
+        let until = Instant::now() + patience;
+        let receipt = loop {
+            let left_ms = until.saturating_duration_since(Instant::now()).as_millis();
+            let wait_ms = left_ms.min(RECEIPT_WAIT_MS.into()) as u32;
+            match self.ask_for_receipt(content, wait_ms).await? {
+                ReceiptAnswer::Receipt(receipt) => break receipt,
+                ReceiptAnswer::NotCovered { .. } if left_ms == 0 => return Ok(None),
+                ReceiptAnswer::NotCovered { retry_after_ms } => {
+                    let pause = u128::from(retry_after_ms.min(LONGEST_PAUSE_MS)).min(left_ms);
+                    tokio::time::sleep(Duration::from_millis(pause as u64)).await;
+                }
+            }
+        };
+        let parsed = Receipt::parse(&receipt)?;
+        let mut keys = Vec::new();
+        if let Content::Attestation(attestation) = content {
+            keys.push(log.key_entry(&signer_of(attestation)?, Purpose::Attestation)?);
+        }
+        keys.push(log.key_entry(&parsed.checkpoint().key_id(), Purpose::Log)?);
+        let bundle =
+            Bundle { content: content.clone(), receipt: Some(receipt.to_vec()), keys, decision: None };
+        let (judging, bytes) = (Arc::clone(&log), bundle.encode()?);
+        let head = compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
+        self.check_belongs(&log, &head, parsed.checkpoint()).await?;
+        Ok(Some((bundle, parsed)))
+    }
+
+    async fn ask_for_receipt(&self, content: &Content, wait_ms: u32) -> Result<ReceiptAnswer, Error> {
+        let request = proto::GetReceiptRequest::from(GetReceipt { leaf_hash: content.leaf_hash(), wait_ms });
+        let get = |rpc: Rpc| {
+            let request = request.clone();
+            async move { { rpc.attest }.get_receipt(request).await }
+        };
+        Ok(self.shared.rpc.repeat("GetReceipt", get).await?.try_into()?)
+    }
+
+    /// Checks that the checkpoint of a receipt, which may be older or newer than the newest one that was seen, is one
+    /// of the same history.
+    async fn check_belongs(
+        &self,
+        log: &Arc<KnownLog>,
+        head: &TreeHead,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), Error> {
+        match log.memory.newest() {
+            Some(known) if head.size < known.size => {
+                // The newest one is kept by the server for certain, which the one that was seen need not be.
+                let newest = *self.checkpoint().await?.head();
+                self.check_extends(log, head, &newest).await
+            }
+            known => {
+                if let Some(known) = known {
+                    self.check_extends(log, &known, head).await?;
+                }
+                let (log, remembered) = (Arc::clone(log), checkpoint.clone());
+                compute(move || log.memory.remember(&remembered)).await
+            }
+        }
+    }
+
+    /// Checks that one tree extends another.
+    async fn check_extends(&self, log: &Arc<KnownLog>, old: &TreeHead, new: &TreeHead) -> Result<(), Error> {
+        let forked = Error::LogForked { known: old.size, found: new.size };
+        if old.size == new.size {
+            return if old.root == new.root { Ok(()) } else { Err(forked) };
+        }
+        let receipt = self.consistency(old.size, Some(new.size)).await?;
+        if receipt.checkpoint().head().root != new.root {
+            return Err(forked);
+        }
+        let (log, old, bytes) = (Arc::clone(log), *old, receipt.encode());
+        compute(move || {
+            let verdict = tyto_attest::verify_consistency(&bytes, &old, &log.roots, Some(now_unix_ms()));
+            verdict.outcome.map_err(|error| match error {
+                tyto_attest::Error::Proof { .. } => forked,
+                other => other.into(),
+            })?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is known of the server's log; asks the server the first time.
+    pub(crate) async fn known_log(&self) -> Result<Arc<KnownLog>, Error> {
+        let known = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let list = |rpc: Rpc| async move { { rpc.attest }.list_keys(proto::ListKeysRequest {}).await };
+        let keys = KeyList::try_from(self.shared.rpc.repeat("ListKeys", list).await?)?;
+        let shared = Arc::clone(&self.shared);
+        let log = compute(move || {
+            let roots = match &shared.config.trust_root {
+                Some(roots) => roots.clone(),
+                None => self_made(&keys)?,
+            };
+            let memory = LogMemory::open(keys.log_id, shared.state.as_ref())?;
+            Ok(Arc::new(KnownLog { keys, roots, memory }))
+        })
+        .await?;
+        // Whoever came first at the same time is kept, with what it remembers.
+        let mut known = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(known.get_or_insert(log)))
+    }
+}
+
+/// A list of what the server says, signed by nobody.
+fn self_made(list: &KeyList) -> Result<TrustRoot, Error> {
+    let log_key = list.keys.iter().find_map(|entry| match (&entry.key, entry.purpose) {
+        (PublicKey::SlhDsa(key), Purpose::Log) => Some(key.clone()),
+        _ => None,
+    });
+    let log_key = log_key.ok_or(Error::UnlistedKey { purpose: Purpose::Log })?;
+    let mut roots = TrustRoot::new(list.issuer.clone(), 0, log_key);
+    for KeyEntry { purpose, key } in &list.keys {
+        roots.insert(KeyRecord {
+            key: key.clone(),
+            purpose: *purpose,
+            log_id: (*purpose == Purpose::Log).then_some(list.log_id),
+            name: list.issuer.clone(),
+            valid_from_unix_ms: 0,
+            valid_until_unix_ms: None,
+            revocation: None,
+        });
+    }
+    Ok(roots)
+}
+
+/// Who says to have signed an attestation.
+fn signer_of(attestation: &[u8]) -> Result<KeyId, Error> {
+    match tyto_attest::inspect(attestation)? {
+        Object::Attestation(claimed) => Ok(claimed.key_id),
+        _ => Err(Error::AttestationMissing),
+    }
+}
+
+fn now_unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
