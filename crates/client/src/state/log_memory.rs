@@ -2,11 +2,10 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::keyring_file::write_atomic;
-use std::fs::{self, File, OpenOptions};
+use crate::files::{Readers, lock, write_atomic};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use tyto_attest::{Checkpoint, TreeHead};
 
@@ -49,7 +48,7 @@ impl LogMemory {
             let _turn = lock(file)?;
             // Another process may have seen more.
             if self.read()?.is_none_or(|saved| saved.size < head.size) {
-                write_atomic(file, &checkpoint.encode())?;
+                write_atomic(file, &checkpoint.encode(), Readers::Owner)?;
             }
         }
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,16 +69,6 @@ impl LogMemory {
         let head = head.filter(|head| head.log_id == self.log_id);
         head.map(Some).ok_or_else(|| Error::StateFile { path: file.clone() })
     }
-}
-
-/// Held until the file is dropped. The lock has a file of its own, since the checkpoint's is replaced.
-fn lock(file: &Path) -> Result<File, Error> {
-    let path = file.with_extension("checkpoint-lock");
-    let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(&path).map_err(Error::file(&path))?;
-    file.lock().map_err(Error::file(&path))?;
-    Ok(file)
 }
 
 #[cfg(test)]
