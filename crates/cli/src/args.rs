@@ -101,7 +101,7 @@ pub enum Command {
     Evaluate(evaluate::Args),
     /// Measure how fast Tyto is on this machine.
     Bench(bench::Args),
-    /// Attestations and other evidence, offline.
+    /// Attestations and other evidence: all but `document` and `receipt` offline.
     #[command(subcommand)]
     Attest(attest::Command),
     /// Compute an attested match once more from its ciphertexts.
@@ -173,6 +173,9 @@ mod tests {
             "tyto attest verify a.bundle --roots r --at 2026-11-22T14:05:00Z --json",
             "tyto attest verify a.bundle --roots r --at none",
             "tyto attest inspect a.tyto",
+            "tyto attest document contract.pdf --receipt-only --out c.bundle --audience court --json",
+            "tyto attest document contract.pdf",
+            "tyto attest receipt a.tyto --out a.bundle --roots r",
             "tyto attest decision init key --public-out key.der",
             "tyto attest decision issue a.tyto --key k --tenant acme --outcome match --threshold-score 481 \
              --subject 17 --roots r --out d.bundle",

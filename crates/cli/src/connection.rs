@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use tyto_client::attest::TrustedKeys;
+use tyto_client::attest::{TrustRoot, TrustedKeys};
+use tyto_client::tenant::TenantKey;
 use tyto_client::tenant::keyring::Keyring;
 use tyto_client::{Client, Config, keyring_file};
 
@@ -70,6 +71,25 @@ pub async fn connect_for_trial(global: &Global) -> Result<Client, Error> {
     let mut config = config(global)?;
     config.attestations = config.trusted_keys.is_some();
     Ok(Client::connect(config, open_keyring(global)?).await?)
+}
+
+/// Connects for what needs no tenant key, such as attestations of documents. What was seen of the log is kept in the state
+/// directory.
+///
+/// # Errors
+/// As [`read_trusted_keys`] and [`Client::connect`].
+pub async fn connect_without_keyring(
+    global: &Global,
+    trust_root: Option<TrustRoot>,
+) -> Result<Client, Error> {
+    let state_dir = global.state_path()?;
+    let mut config = config(global)?;
+    config.trust_root = trust_root;
+    make_private_dir(&state_dir)?;
+    config.state_dir = Some(state_dir);
+    // The client has a key of its own that nobody ever sees.
+    let key = TenantKey::generate().map_err(tyto_client::Error::from)?;
+    Ok(Client::connect(config, Keyring::new(key, 0)).await?)
 }
 
 fn config(global: &Global) -> Result<Config, Error> {

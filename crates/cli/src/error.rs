@@ -409,6 +409,17 @@ pub enum Error {
     #[error("the answer carries no attestation to save")]
     NoAttestation,
 
+    /// No checkpoint came in time.
+    #[error("no checkpoint covered the entry within {seconds} s: ask for its receipt later")]
+    NotCovered {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+
+    /// A file is evidence, and not of a kind that a log has entries of.
+    #[error("this is neither an attestation nor a statement")]
+    NoEntry,
+
     /// What is to be evaluated has no subject with two images.
     #[error("no subject has two or more images: there is nothing to enrol and search for")]
     NothingToEnrol,

@@ -75,7 +75,7 @@ impl Exit {
             Error::Interrupted | Error::Measure(tyto_measure::Error::Interrupted) => Self::Interrupted,
             Error::Measure(tyto_measure::Error::WrongResult { .. }) => Self::No,
             Error::Measure(tyto_measure::Error::Tenant(error)) => of_tenant(error),
-            Error::Tytod { .. } | Error::Health(_) => Self::Unavailable,
+            Error::Tytod { .. } | Error::Health(_) | Error::NotCovered { .. } => Self::Unavailable,
             // What remains was wrong on the command line or in a file that it names.
             _ => Self::BadInput,
         }

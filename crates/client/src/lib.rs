@@ -63,7 +63,7 @@ pub use config::Config;
 pub use decision::DecisionTerms;
 pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
-pub use log::{AttestMode, AttestedDocument};
+pub use log::{AttestMode, AttestedDocument, document_digest};
 pub use results::{
     Candidate, CoveredBlock, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary,
     Identification, IdentifyOptions, KeptAttestation, ProbeBy, ReplayBasis, SubjectEntry, SyncReport,

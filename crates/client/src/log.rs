@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::gallery::compute;
 use crate::state::LogMemory;
 use crate::{Error, KeptAttestation};
+use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tyto_api::attest::{
@@ -17,15 +18,18 @@ use tyto_api::attest::{
 };
 use tyto_api::proto::attest::v1 as proto;
 use tyto_attest::{
-    Bundle, Checkpoint, Claim, ConsistencyReceipt, Content, Document, KeyEntry, KeyId, KeyRecord, LogFact,
-    Object, PublicKey, Purpose, Receipt, Statement, TreeHead, TrustRoot, Verified,
+    Bundle, Checkpoint, Claim, ConsistencyReceipt, Content, Document, DocumentDigest, KeyEntry, KeyId,
+    KeyRecord, LogFact, Object, PublicKey, Purpose, Receipt, Statement, TreeHead, TrustRoot, Verified,
 };
+use tyto_pqc::digest::Hasher;
 use tyto_pqc::random;
 
 pub use tyto_api::attest::AttestMode;
 
 /// How long one call waits for a receipt; the server may answer sooner that there is none yet.
 const RECEIPT_WAIT_MS: u32 = 5_000;
+/// Bytes of a document that are read at a time.
+const READ_BYTES: usize = 1 << 20;
 /// Longest pause between two attempts, whatever the server says.
 const LONGEST_PAUSE_MS: u32 = 5_000;
 
@@ -43,6 +47,22 @@ impl KeptAttestation {
     /// The attestation as the log has it.
     pub fn content(&self) -> Content {
         Content::Attestation(self.file.attestation.clone())
+    }
+}
+
+/// SHA3-256 of a document, read to its end. Blocks.
+///
+/// # Errors
+/// Whatever reading fails with.
+pub fn document_digest(mut document: impl Read) -> io::Result<DocumentDigest> {
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ_BYTES]);
+    loop {
+        match document.read(&mut buffer) {
+            Ok(0) => return Ok(DocumentDigest::Sha3_256(hasher.finalize())),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

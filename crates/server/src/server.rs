@@ -21,6 +21,7 @@ use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower_layer::{Identity, Stack};
+use tyto_api::attest::{Attest, Attested};
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::proto::FILE_DESCRIPTOR_SET;
 use tyto_api::proto::attest::v1::attest_service_server::AttestServiceServer;
@@ -125,6 +126,14 @@ impl RunningServer {
     /// The key that signs attestations, in the form that clients keep.
     pub fn trusted_keys(&self) -> &TrustedKeys {
         &self.trusted_keys
+    }
+
+    /// Attests documents as the service does, without its transport: for whoever runs the server in the own process.
+    ///
+    /// # Errors
+    /// What a caller of the service would be told.
+    pub async fn attest(&self, request: Attest) -> Result<Attested, Error> {
+        attest::attest(&self.app, request).await
     }
 
     /// Drains and stops: health says `NOT_SERVING`, no new connection or call is taken, calls in flight have the

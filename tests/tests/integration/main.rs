@@ -3,6 +3,7 @@
 //! A new test file is a module here. `cargo test -p tyto-tests --test integration restart` runs one module;
 //! what several of them share lies in the library of this package (`tests/src`).
 
+mod attest;
 mod canary;
 mod cli;
 mod client_cache;

@@ -1,8 +1,9 @@
-//! `tyto attest`: evidence, offline.
+//! `tyto attest`: evidence, offline but for what the server has to make.
 
 mod decision;
 mod evidence;
 mod file;
+mod online;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,10 @@ pub enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Have the digest of a document attested by the server.
+    Document(online::DocumentArgs),
+    /// Fetch the receipt of an attestation from the server's log, and make a bundle of both.
+    Receipt(online::ReceiptArgs),
     /// Sign what was decided on the strength of an attestation.
     #[command(subcommand)]
     Decision(decision::Command),
@@ -56,6 +61,8 @@ pub enum Command {
 pub async fn run(command: &Command, global: &Global) -> Result<Exit, Error> {
     match command {
         Command::Verify { file, trust, output } => verify(file, trust, global, output)?,
+        Command::Document(args) => online::document(args, global).await?,
+        Command::Receipt(args) => online::receipt(args, global).await?,
         Command::Decision(command) => decision::run(command, global).await?,
         Command::Inspect { file, output } => {
             let bytes = read(file)?;
