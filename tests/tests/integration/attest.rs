@@ -15,7 +15,7 @@ use tyto_client::attest::{
     TrustRoot,
 };
 use tyto_client::log_directory::LogDirectory;
-use tyto_client::{AttestMode, Client, Config, Error, KeyList};
+use tyto_client::{AttestMode, Client, Config, Error, IdentifyOptions, KeyList};
 use tyto_server::{RunningServer, Server};
 use tyto_tests::metrics::Metrics;
 use tyto_tests::process::ServerProcess;
@@ -36,7 +36,7 @@ async fn start(data: &Path) -> RunningServer {
 async fn connect(endpoint: String, state: Option<&Path>) -> Client {
     let mut config = Config::new(endpoint);
     config.state_dir = state.map(Path::to_owned);
-    config.audience = "court".to_owned();
+    config.audience = String::from("court");
     Client::connect(config, keyring()).await.expect("the client connects")
 }
 
@@ -180,7 +180,7 @@ async fn every_change_and_every_attestation_is_found_in_the_log() {
     gallery.enrol(templates.clone(), &|_| ()).await.unwrap();
     let (ada, probe) = templates[0].clone();
     let verification = gallery.verify(&ada, &probe).await.unwrap();
-    let identification = gallery.identify(&probe, Default::default()).await.unwrap();
+    let identification = gallery.identify(&probe, IdentifyOptions::default()).await.unwrap();
     let roots = roots(&client.keys().await.unwrap());
     for kept in [verification.attestation, identification.attestation] {
         let content = kept.expect("attestations are on").content();
@@ -371,6 +371,8 @@ async fn a_client_refuses_a_log_that_forgot_or_rewrote_what_it_saw() {
     server.shutdown().await.unwrap();
 }
 
+type Spoil<'a> = &'a dyn Fn(&mut proto::AttestRequest);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_answered_says_why() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -381,7 +383,7 @@ async fn what_cannot_be_answered_says_why() {
     let size = client.checkpoint().await.unwrap().head().size;
     let mut raw = AttestServiceClient::connect(format!("http://{}", server.local_addr())).await.unwrap();
 
-    let request = |spoil: &dyn Fn(&mut proto::AttestRequest)| {
+    let request = |spoil: Spoil<'_>| {
         let document = proto::Document {
             algorithm: "sha-256".to_owned(),
             digest: vec![1; 32].into(),
@@ -396,7 +398,7 @@ async fn what_cannot_be_answered_says_why() {
         spoil(&mut request);
         request
     };
-    let cases: [(&dyn Fn(&mut proto::AttestRequest), &str); 8] = [
+    let cases: [(Spoil<'_>, &str); 8] = [
         (&|r| r.mode = 0, "mode is none of"),
         (&|r| r.nonce = vec![2; 31].into(), "nonce has 31 bytes, not 32"),
         (&|r| r.audience = "\u{7}".to_owned(), "audience has control characters"),
