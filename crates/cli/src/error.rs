@@ -276,11 +276,13 @@ pub enum Error {
     },
 
     /// A file holds no public key.
-    #[error("this is no public key: SubjectPublicKeyInfo in DER, or a list of trusted keys is accepted")]
+    #[error(
+        "this is no public key: SubjectPublicKeyInfo in DER, a list of trusted keys, or a bundle is accepted"
+    )]
     PublicKey(#[source] tyto_client::pqc::Error),
 
-    /// A list of trusted keys is empty.
-    #[error("there is no key in this list")]
+    /// A list of trusted keys is empty, or a bundle has no key for a purpose.
+    #[error("there is no such key in this file")]
     NoKeys,
 
     /// The trust root has the key that was to be added.
@@ -366,9 +368,13 @@ pub enum Error {
     #[error("whose keys are believed? Give --roots FILE, a trust root")]
     NoTrustRoot,
 
-    /// A subject was named for evidence that is not about a match.
-    #[error("the evidence is not about a match, so it has no subjects")]
+    /// The evidence is not about a match.
+    #[error("the evidence is not about a match")]
     NoMatch,
+
+    /// A match that is about nobody.
+    #[error("whom does it match? Give --subject ID, or --pseudonym HEX")]
+    NoSubject,
 
     /// There is nobody to trust.
     #[error("whose signature is believed? Give --roots FILE, or --trusted-keys FILE (made by `tytod key`)")]

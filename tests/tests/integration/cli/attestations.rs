@@ -90,7 +90,8 @@ fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
     with_passphrases(&issue).refused(2, "--roots");
     let issued = with_passphrases(&format!("{issue} --roots roots --subject ada")).json(0);
     assert_eq!(issued["decision"]["subject"].as_str().unwrap().len(), 32);
-    tyto.run(&format!("{issue} --roots roots")).refused(6, "TYTO_DECISION_PASSPHRASE");
+    tyto.run(&format!("{issue} --roots roots --subject ada")).refused(6, "TYTO_DECISION_PASSPHRASE");
+    with_passphrases(&format!("{issue} --roots roots")).refused(2, "--subject");
     tyto.server.kill();
 
     let verified = tyto.run("attest verify d.bundle --roots roots --json").json(0);
@@ -112,7 +113,8 @@ fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
         (&verified["decision"]["outcome"], &verified["decision"]["threshold"]),
         (&"non-match".into(), &(-5).into())
     );
-    assert_eq!(with_passphrases(&format!("{issue} --trusted-keys trusted-keys.txt")).code, 0);
+    let pinned = format!("{issue} --trusted-keys trusted-keys.txt --pseudonym {pseudonym}");
+    assert_eq!(with_passphrases(&pinned).code, 0);
 
     // A decision of a key that is no longer believed, and one about another attestation.
     let key = made["key"].as_str().unwrap();

@@ -8,6 +8,8 @@ use tyto_client::attest::{
 };
 use tyto_client::pqc::slhdsa::{ParameterSet, SigningKey};
 
+use tyto_store::{LogEntry, LogEntryId, Store};
+
 use super::tyto::Home;
 
 const LOG_ID: [u8; 32] = [9; 32];
@@ -143,4 +145,41 @@ fn an_entry_that_does_not_belong_into_a_log_is_seen_if_entries_are_looked_at() {
     assert_eq!(home.run("log verify log --roots roots").code, 0);
     let found = rejection(&home, "--roots roots --entries");
     assert_eq!(found, ("entry".into(), 17.into(), "previous-checkpoint".into()));
+}
+
+/// A store's own directory, with the partial tiles that it leaves and the ones that it deletes.
+#[tokio::test]
+async fn the_directory_of_a_store_is_verified_as_it_lies() {
+    const HOUR_MS: u64 = 3_600_000;
+    let home = Home::new("http://127.0.0.1:1");
+    log(&home, None);
+    let store = Store::open(&home.path("data")).await.unwrap();
+    let token = store.acquire_log([1; 16], 0, HOUR_MS).await.unwrap();
+    let mut writer = store.resume_log(token).await.unwrap();
+    let key = SigningKey::generate(ParameterSet::Shake128f).unwrap();
+    let mut number = 0_u64;
+    for size in [1, 7, 260, 300] {
+        while number < size {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            let entry = LogEntry { id: LogEntryId(id), bytes: entry(number, None).into() };
+            store.add_log_entry(&entry).await.unwrap();
+            number += 1;
+        }
+        writer.append(1000).await.unwrap();
+        let tree = writer.tree_to_sign().unwrap();
+        let time_unix_ms = BEGIN_UNIX_MS + 1000 * size;
+        let head = TreeHead { log_id: LOG_ID, size: tree.size, root: tree.root, time_unix_ms };
+        if size < 300 {
+            let checkpoint = Checkpoint::sign(head, &key).unwrap();
+            writer.publish(&checkpoint).await.unwrap();
+            home.file(&format!("at-{size}"), checkpoint.encode());
+        }
+    }
+    let line = "log verify data/objects/log --entries --checkpoint at-1 --checkpoint at-7 --json";
+    let shown = home.run(line).json(0);
+    assert_eq!((&shown["entries"], &shown["entries_beyond"]), (&260.into(), &40.into()));
+    // A log of the same entries under another key has the same trees and is another log.
+    let other = home.run("log verify data/objects/log --json --checkpoint old").json(3);
+    assert_eq!(other["rejection"]["check"], "size");
 }

@@ -175,9 +175,12 @@ impl IssueArgs {
 
     /// The subject's pseudonym in the gallery that the evidence is about.
     async fn subject(&self, bundle: &Bundle, global: &Global) -> Result<Option<[u8; 16]>, Error> {
-        let Some(subject) = &self.subject else { return Ok(self.pseudonym) };
-        let subject = SubjectId::new(subject.as_bytes()).map_err(tyto_client::Error::from)?;
         let gallery = gallery_of(bundle)?.ok_or(Error::NoMatch)?;
+        let Some(subject) = &self.subject else {
+            let is_about_nobody = self.pseudonym.is_none() && self.outcome == Outcome::Match;
+            return if is_about_nobody { Err(Error::NoSubject) } else { Ok(self.pseudonym) };
+        };
+        let subject = SubjectId::new(subject.as_bytes()).map_err(tyto_client::Error::from)?;
         let gallery = connect(global).await?.open_gallery(&hex(&gallery)).await?;
         Ok(Some(gallery.gallery().pseudonym(&subject).0))
     }

@@ -129,7 +129,8 @@ pub struct AddArgs {
     /// The trust root.
     #[arg(value_name = "ROOTS")]
     roots: PathBuf,
-    /// The public key as `SubjectPublicKeyInfo` in DER, or a list of trusted keys as `tytod key` prints it.
+    /// The public key as `SubjectPublicKeyInfo` in DER, a list of trusted keys as `tytod key` prints it, or a bundle with a
+    /// key for the purpose.
     #[arg(value_name = "KEYS")]
     keys: PathBuf,
     /// What the key may sign: attestation, log, witness or decision.
@@ -144,7 +145,7 @@ pub struct AddArgs {
     /// End of its validity: the first moment at which it is not valid [default: no end].
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     valid_until: Option<u64>,
-    /// The id of the log whose checkpoints the key signs.
+    /// The id of the log whose checkpoints the key signs; a bundle says it itself.
     #[arg(long, value_name = "ID", value_parser = trust::key_id)]
     log_id: Option<[u8; 32]>,
     /// The name of the log, if this is the first key that signs its checkpoints.
@@ -206,17 +207,17 @@ fn init(roots: &Path, name: &str, algorithm: ParameterSet, key: &KeyArgs) -> Res
 
 impl AddArgs {
     fn run(&self) -> Result<Fields, Error> {
-        let keys = public_key::read(&self.keys)?;
+        let keys = public_key::read(&self.keys, self.purpose)?;
         next_version(&self.roots, &self.key, |list| {
             let mut added = Vec::new();
-            for key in keys {
+            for public_key::Found { key, log_id: of_bundle } in keys {
                 let key_id = key.key_id();
                 if list.get(&key_id).is_some() {
                     return Err(Error::KeyListed { key: hex(&key_id) });
                 }
                 let log_id = match &self.log_origin {
                     Some(origin) => Some(log_id(origin, &key_id)?),
-                    None => self.log_id,
+                    None => self.log_id.or(of_bundle),
                 };
                 list.insert(KeyRecord {
                     key,
