@@ -7,12 +7,11 @@ use super::Newest;
 use crate::Error;
 use crate::app::unix_ms;
 use crate::metrics::Metrics;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tyto_attest::{Checkpoint, TreeHead};
 use tyto_pqc::slhdsa::SigningKey;
 use tyto_store::{LogToken, LogTree, LogWriter, Store};
@@ -102,7 +101,7 @@ impl Sequencer {
         self.read_newest().await?;
         self.metrics.log_leads.set(1);
         tracing::info!(epoch = token.epoch(), entries = writer.tree().size, "leading the log");
-        let mut lease = Lease::new(self.store.clone(), token);
+        let mut lease = Lease::new(self.store.clone(), token, RENEWAL);
         loop {
             let stopping = *self.stopped.borrow();
             let started = Instant::now();
@@ -184,26 +183,61 @@ impl Sequencer {
 struct Lease {
     store: Store,
     token: LogToken,
-    renewals: Interval,
+    every: Duration,
+    /// When it is prolonged next; in the past if that was begun and not finished.
+    due: Instant,
 }
 
 impl Lease {
-    fn new(store: Store, token: LogToken) -> Self {
-        let mut renewals = interval(RENEWAL);
-        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        renewals.reset();
-        Self { store, token, renewals }
+    fn new(store: Store, token: LogToken, every: Duration) -> Self {
+        Self { store, token, every, due: Instant::now() + every }
     }
 
+    /// Does work and prolongs the lease meanwhile. Both wait for the store's only writer, and either may stand before
+    /// the other: neither waits unless both go on.
     async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                // What is due is done first, also if the work never waits.
-                biased;
-                _ = self.renewals.tick() => self.store.renew_log(&self.token, unix_ms(), LEASE_MS).await?,
-                done = &mut work => return Ok(done),
-            }
+        tokio::select! {
+            // What is due is begun first, also if the work never waits.
+            biased;
+            error = self.prolong() => Err(error),
+            done = work => Ok(done),
         }
+    }
+
+    /// Prolongs the lease each time that it is due; ends with an error only.
+    async fn prolong(&mut self) -> Error {
+        loop {
+            sleep_until(self.due).await;
+            if let Err(error) = self.store.renew_log(&self.token, unix_ms(), LEASE_MS).await {
+                return error.into();
+            }
+            self.due = Instant::now() + self.every;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use tyto_store::LogEntry;
+
+    #[tokio::test]
+    async fn the_lease_is_prolonged_while_its_holder_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let entries: Vec<_> = (0..32_u8).map(|i| LogEntry::of(Bytes::from(vec![i; 9]))).collect();
+        store.add_log_entries(&entries).await.unwrap();
+        let token = store.acquire_log([1; 16], unix_ms(), 1).await.unwrap();
+        let mut writer = store.resume_log(token).await.unwrap();
+        // It is due all the time, and so waits for the same writer as what goes on meanwhile.
+        let mut lease = Lease::new(store.clone(), token, Duration::from_millis(1));
+        for _ in 0..32 {
+            lease.during(writer.append(1)).await.unwrap().unwrap();
+        }
+        assert_eq!(writer.tree().size, 32);
+        lease.during(sleep_until(lease.due + Duration::from_millis(20))).await.unwrap();
+        let held = store.acquire_log([2; 16], unix_ms(), 1).await;
+        assert!(matches!(held, Err(tyto_store::Error::LogHeld { .. })), "{held:?}");
     }
 }
