@@ -60,7 +60,7 @@ pub(crate) struct App {
     pub(crate) attested_verifications: Lane,
     pub(crate) long_verifications: Lane,
     /// Calls that attest documents, while they compute.
-    pub(crate) attesting: Semaphore,
+    pub(crate) attesting: Arc<Semaphore>,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// The threads of everything that gives way to verifications.
@@ -100,7 +100,7 @@ impl App {
             ticket_uploads: Arc::new(Semaphore::new(config.limits.concurrent_ticket_uploads)),
             attested_verifications: Lane::new(config.limits.queued_verifications),
             long_verifications: Lane::new(config.limits.queued_verifications),
-            attesting: Semaphore::new(cores().get()),
+            attesting: Arc::new(Semaphore::new(cores().get())),
             galleries: Galleries::default(),
             residence: Residence::new(config.resident_bytes()),
             metrics,

@@ -74,7 +74,8 @@ pub struct TransparencyConfig {
     pub checkpoint_interval_ms: u64,
     /// Entries that are appended in one step.
     pub batch_entries: u32,
-    /// Entries in memory that wait to be stored; calls that would add more are refused.
+    /// Entries in memory that wait to be stored; calls that would add more are refused. A
+    /// quarter is kept for matches.
     pub queued_entries: usize,
     /// How long a call may wait for its receipt, in milliseconds.
     pub receipt_wait_ms: u64,

@@ -202,7 +202,7 @@ pub enum Error {
         max: usize,
     },
     /// Too many entries wait to be stored for the log (caller).
-    #[error("{max} entries wait for the log already, the limit of transparency.queued_entries")]
+    #[error("{max} entries wait for the log already, as many as transparency.queued_entries allows them")]
     LogQueueFull {
         /// The limit.
         max: usize,

@@ -135,6 +135,14 @@ impl Log {
         self.queue.place()
     }
 
+    /// The same for a document. Documents leave some places to matches.
+    ///
+    /// # Errors
+    /// As [`Log::place`].
+    pub(crate) fn place_for_document(&self) -> Result<Place, Error> {
+        self.queue.place_for_document()
+    }
+
     /// Entries in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.queued()

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
+use tyto_api::limits::MAX_DOCUMENTS_PER_CALL;
 use tyto_store::{LogAdded, LogEntry, Store};
 
 /// Entries of one transaction: it holds the store's only writer for some milliseconds.
@@ -86,6 +87,17 @@ impl Queue {
             TrySendError::Full(sender) => Error::LogQueueFull { max: sender.max_capacity() },
             TrySendError::Closed(_) => Error::Draining,
         })
+    }
+
+    /// A place that leaves a quarter to others, or less where a whole call of documents would not fit.
+    pub(super) fn place_for_document(&self) -> Result<Place, Error> {
+        let all = self.sender.max_capacity();
+        let left = (all / 4).min(all.saturating_sub(MAX_DOCUMENTS_PER_CALL));
+        // Two that look at the same time may take one more than that.
+        if self.sender.capacity() <= left && !self.sender.is_closed() {
+            return Err(Error::LogQueueFull { max: all - left });
+        }
+        self.place()
     }
 
     /// Entries that wait.

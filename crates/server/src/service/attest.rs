@@ -23,14 +23,19 @@ const SIGNING_MS: u64 = 200;
 
 /// Attests documents, each in an entry of its own.
 pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, Error> {
-    // A place in the queue comes before the work: what finds none costs nothing.
-    let places = request.documents.iter().map(|_| app.log.place()).collect::<Result<Vec<_>, _>>()?;
-    let mode = request.mode;
-    let entries = {
-        let _permit = app.permit(&app.attesting).await?;
-        let computing = app.clone();
-        app.work.compute_in_background(move || entries(&computing, request)).await??
+    let permit = app.attesting.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
+    // A place in the queue comes before the work: what finds none costs nothing. It comes after the wait for the permit,
+    // so that those who wait keep none from others.
+    let places =
+        request.documents.iter().map(|_| app.log.place_for_document()).collect::<Result<Vec<_>, _>>()?;
+    let (mode, computing) = (request.mode, app.clone());
+    // A call that is cancelled holds its permit until its work is done.
+    let compute = move || {
+        let entries = entries(&computing, request);
+        drop(permit);
+        entries
     };
+    let entries = app.work.compute_in_background(compute).await??;
     match mode {
         AttestMode::Immediate => {
             app.metrics.attestations.add(entries.len());
@@ -128,4 +133,55 @@ pub(crate) fn log_keys(app: &App) -> Result<(), Error> {
 fn activation(app: &App, key_id: KeyId) -> Statement {
     let change = KeyChange { operation: KeyOperation::Activate, key_id, roots_version: None };
     app.issuer.statement(String::new(), None, app.log.state(), Claim::Key(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use futures_util::FutureExt;
+    use tyto_api::limits::MAX_DOCUMENTS_PER_CALL;
+    use tyto_attest::{Document, DocumentDigest};
+
+    fn documents(count: usize) -> Attest {
+        let document = |i: usize| {
+            let digest = DocumentDigest::Sha256(sha3_256(&[&i.to_le_bytes()]));
+            Document { digest, label: None }
+        };
+        Attest {
+            mode: AttestMode::Immediate,
+            audience: String::new(),
+            nonce: [1; 32],
+            documents: (0..count).map(document).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_call_stays_within_the_bound_and_leaves_nothing_behind() {
+        let (_dir, app) = fixture::app(|_| {}).await;
+        let all = app.attesting.available_permits();
+        let call = documents(MAX_DOCUMENTS_PER_CALL);
+        let begun = attest(&app, call).now_or_never();
+        assert!(begun.is_none(), "it takes longer than one look");
+        assert_eq!(app.attesting.available_permits(), all - 1, "what it began goes on");
+        let _every = app.attesting.acquire_many(all as u32).await.unwrap();
+        assert_eq!(app.log.queued(), 0, "its places are free");
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_hold_no_places_and_documents_leave_some_for_matches() {
+        let (_dir, app) = fixture::app(|config| config.transparency.queued_entries = 400).await;
+        let every = app.attesting.acquire_many(app.attesting.available_permits() as u32).await.unwrap();
+        assert!(attest(&app, documents(200)).now_or_never().is_none());
+        assert_eq!(app.log.queued(), 0);
+        drop(every);
+        let mut places = Vec::new();
+        while let Ok(place) = app.log.place_for_document() {
+            places.push(place);
+        }
+        assert_eq!(places.len(), 300);
+        let full = attest(&app, documents(1)).await.map(|_| ());
+        assert!(matches!(full, Err(Error::LogQueueFull { max: 300 })), "{full:?}");
+        assert!(app.log.place().is_ok());
+    }
 }
