@@ -4,6 +4,7 @@ use crate::Error;
 use crate::app::{App, unix_ms};
 use crate::galleries::Entry;
 use crate::service::change::{Change, State};
+use crate::service::mutation::refresh;
 use crate::work::compute;
 use std::sync::Arc;
 use tyto_api::content;
@@ -54,6 +55,11 @@ pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<LoggedChange,
     let _lifecycle = app.galleries.lifecycle.lock().await;
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
+    // Memory may be behind the store: a change, or an earlier deletion, reported a failure after its commit.
+    if let Err(error) = refresh(&app, id, &entry).await {
+        forget_if_gone(&app, id).await;
+        return Err(error);
+    }
     let (snapshot, logging) = (entry.resident().snapshot(), app.clone());
     let change = compute(move || {
         let (state, write) = (State::of(&snapshot), |out: &mut _| content::change::delete(id, out));
@@ -61,10 +67,28 @@ pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<LoggedChange,
     })
     .await?;
     let (store, logged) = (app.store.clone(), change.entry.clone());
-    app.work.in_foreground(async move { store.delete_gallery(id, Some(&logged)).await }).await??;
-    app.galleries.remove(id);
+    let deleted =
+        app.work.in_foreground(async move { store.delete_gallery(id, Some(&logged)).await }).await?;
+    match deleted {
+        Ok(()) => app.galleries.remove(id),
+        // The gallery was there, and nobody else deletes it: if it is gone, the commit took effect.
+        Err(error) => {
+            if !forget_if_gone(&app, id).await {
+                return Err(error.into());
+            }
+        }
+    }
     tracing::info!(gallery = %id, "gallery deleted");
     Ok(change.committed(&app))
+}
+
+/// Removes a gallery from memory that the store says it does not have: true if so.
+async fn forget_if_gone(app: &App, id: GalleryId) -> bool {
+    let gone = matches!(app.store.gallery(id).await, Err(tyto_store::Error::UnknownGallery(_)));
+    if gone {
+        app.galleries.remove(id);
+    }
+    gone
 }
 
 /// A page of galleries, and the id after which the next page begins.
@@ -96,4 +120,47 @@ pub(crate) async fn list_templates(
     };
     let token = next.map(|cursor| cursor.to_bytes().to_vec()).unwrap_or_default();
     Ok((templates.into_iter().map(location).collect(), token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use tyto_attest::{Claim, Statement};
+    use tyto_store::{BlockMutation, Mutation, Outcome, SealedManifest};
+
+    #[tokio::test]
+    async fn the_log_names_the_state_that_was_deleted_even_if_memory_missed_it() {
+        let (_dir, app) = fixture::app(|_| {}).await;
+        let (parameters, block) = fixture::gallery_of_one_block(&app).await;
+        let missed = Mutation {
+            gallery: parameters.gallery,
+            changes: vec![BlockMutation {
+                block,
+                base_version: 1,
+                writes: Vec::new(),
+                removals: Vec::new(),
+                first_entry: 0,
+                entries: vec![vec![3; 20].into()],
+                sealed_record: vec![3; 30].into(),
+            }],
+            manifest: SealedManifest { version: 3, sealed: vec![3; 40].into() },
+        };
+        let behind = app.store.apply(missed, None).await.unwrap();
+        assert_eq!(behind, Outcome::Committed { manifest_version: 3 });
+        let logged = delete(app.clone(), parameters.gallery).await.unwrap();
+        let Claim::Gallery(change) = Statement::decode(&logged.statement).unwrap().claim else { panic!() };
+        assert_eq!((change.operation, change.manifest_version), (GalleryOperation::Delete, 3));
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_memory_missed_is_noticed_when_it_is_repeated() {
+        let (_dir, app) = fixture::app(|_| {}).await;
+        let (parameters, _) = fixture::gallery_of_one_block(&app).await;
+        app.store.delete_gallery(parameters.gallery, None).await.unwrap();
+        let repeated = delete(app.clone(), parameters.gallery).await;
+        let unknown = tyto_store::Error::UnknownGallery(parameters.gallery);
+        assert!(matches!(&repeated, Err(Error::Store(error)) if error.to_string() == unknown.to_string()));
+        assert!(app.galleries.get(parameters.gallery).is_err(), "nothing is matched against it any more");
+    }
 }

@@ -119,7 +119,7 @@ pub(crate) async fn unclear(app: &App, id: GalleryId, entry: &Entry, error: tyto
 }
 
 /// Reads the gallery again if the store has another version of it.
-async fn refresh(app: &App, id: GalleryId, entry: &Entry) -> Result<(), Error> {
+pub(crate) async fn refresh(app: &App, id: GalleryId, entry: &Entry) -> Result<(), Error> {
     let row = app.store.gallery(id).await?;
     let (resident, stored) = (entry.resident().snapshot().manifest_version(), row.manifest.version);
     if stored != resident {
