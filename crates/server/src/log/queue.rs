@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tyto_api::limits::MAX_DOCUMENTS_PER_CALL;
 use tyto_store::{LogAdded, LogEntry, Store};
 
@@ -59,12 +59,14 @@ impl Place {
 pub(crate) struct Stored(oneshot::Receiver<bool>);
 
 impl Stored {
+    /// Waits for so long at most: while the store fails, what is queued behind a full batch is not looked at.
+    ///
     /// # Errors
     /// [`Error::LogUnavailable`] if it is unknown whether it was stored.
-    pub(crate) async fn wait(self) -> Result<(), Error> {
-        match self.0.await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(Error::LogUnavailable),
+    pub(crate) async fn wait(self, patience: Duration) -> Result<(), Error> {
+        match timeout(patience, self.0).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false) | Err(_)) | Err(_) => Err(Error::LogUnavailable),
         }
     }
 }
@@ -110,7 +112,7 @@ impl Queue {
         let (stored, waits) = oneshot::channel();
         let flushed = self.sender.send(Item { entry: None, stored: Some(stored) }).await;
         flushed.map_err(|_| Error::Draining)?;
-        Stored(waits).wait().await
+        waits.await.is_ok_and(|stored| stored).then_some(()).ok_or(Error::LogUnavailable)
     }
 }
 

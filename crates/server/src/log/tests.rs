@@ -44,7 +44,7 @@ impl World {
 impl Led {
     async fn promise(&self, entry: &'static [u8]) {
         let place = self.log.place().unwrap();
-        place.submit_durably(Bytes::from_static(entry)).wait().await.unwrap();
+        place.submit_durably(Bytes::from_static(entry)).wait(PATIENCE).await.unwrap();
     }
 
     async fn receipt(&self, entry: &[u8]) -> Receipt {
@@ -143,7 +143,21 @@ async fn a_store_that_fails_is_reported_and_promises_nothing() {
     led.promise(b"one").await;
     world.store.close().await;
     let place = led.log.place().unwrap();
-    let refused = place.submit_durably(Bytes::from_static(b"two")).wait().await;
+    let refused = place.submit_durably(Bytes::from_static(b"two")).wait(PATIENCE).await;
     assert!(matches!(refused, Err(Error::LogUnavailable)));
     assert!(led.metrics.log_failures.get() >= 1);
+}
+
+#[tokio::test]
+async fn a_promise_behind_what_cannot_be_stored_is_not_kept_waiting() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"one").await;
+    world.store.close().await;
+    let handed_out = |i: u16| led.log.place().unwrap().submit(Bytes::copy_from_slice(&i.to_le_bytes()));
+    (0..256).for_each(handed_out);
+    wait_until(|| led.metrics.log_failures.get() >= 2).await;
+    let promise = led.log.place().unwrap().submit_durably(Bytes::from_static(b"two"));
+    let refused = promise.wait(Duration::from_millis(50)).await;
+    assert!(matches!(refused, Err(Error::LogUnavailable)));
 }

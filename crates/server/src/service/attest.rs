@@ -2,7 +2,6 @@
 
 use crate::Error;
 use crate::app::App;
-use crate::log::queue::Stored;
 use crate::log::{Place, Waited};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -20,6 +19,8 @@ use tyto_store::{LogEntry, LogEntryId};
 const ACTIVATION_DOMAIN: &[u8] = b"tyto/v1/log-entry-key-activation";
 /// How long after the next checkpoint is due a receipt may be asked for.
 const SIGNING_MS: u64 = 200;
+/// How long a promise waits for the disk.
+const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Attests documents, each in an entry of its own.
 pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, Error> {
@@ -46,7 +47,7 @@ pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, 
             let promised = places.into_iter().zip(&entries);
             let promised: Vec<_> =
                 promised.map(|(place, entry)| place.submit_durably(entry.clone())).collect();
-            try_join_all(promised.into_iter().map(Stored::wait)).await?;
+            try_join_all(promised.into_iter().map(|stored| stored.wait(PROMISE_PATIENCE))).await?;
         }
     }
     Ok(Attested { entries })
