@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tyto_attest::log::Hash;
 use tyto_attest::{LogState, PreviousCheckpoint, PublicKey, Receipt, Signer};
 use tyto_store::{LogPlace, Store, StoredCheckpoint};
@@ -44,7 +45,7 @@ pub(crate) struct Log {
 }
 
 struct Tasks {
-    stop_queue: watch::Sender<bool>,
+    stop_queue: watch::Sender<queue::Stop>,
     queue: JoinHandle<()>,
     stop_sequencer: watch::Sender<bool>,
     sequencer: JoinHandle<()>,
@@ -77,7 +78,7 @@ impl Log {
         };
         let (newest_sender, newest) = watch::channel(known.map(Arc::new));
         let wake = Arc::new(Notify::new());
-        let (stop_queue, queue_stopped) = watch::channel(false);
+        let (stop_queue, queue_stopped) = watch::channel(None);
         let (stop_sequencer, sequencer_stopped) = watch::channel(false);
         let sequencer = Sequencer {
             store: store.clone(),
@@ -183,22 +184,24 @@ impl Log {
     }
 
     /// Stores what is queued, appends it, signs the last checkpoint and gives the log back. What cannot be done in
-    /// time is left to the next start, except for what was only queued.
-    pub(crate) async fn stop(&self, deadline: Duration) {
+    /// time is left to the next start, except for what was only queued. Half of the time is for storing: places that
+    /// are not used until then are not waited for, so that what is stored is signed all the same.
+    pub(crate) async fn stop(&self, patience: Duration) {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Tasks { stop_queue, mut queue, stop_sequencer, mut sequencer }) = tasks else { return };
-        let orderly = async {
-            stop_queue.send_replace(true);
-            let _ = (&mut queue).await;
-            stop_sequencer.send_replace(true);
-            let _ = (&mut sequencer).await;
-        };
-        if tokio::time::timeout(deadline, orderly).await.is_err() {
+        let Some(Tasks { stop_queue, queue, stop_sequencer, sequencer }) = tasks else { return };
+        let started = Instant::now();
+        stop_queue.send_replace(Some(started + patience / 2));
+        self.end(queue, started + patience * 3 / 4).await;
+        stop_sequencer.send_replace(true);
+        self.end(sequencer, started + patience).await;
+    }
+
+    async fn end(&self, mut task: JoinHandle<()>, deadline: Instant) {
+        if timeout_at(deadline, &mut task).await.is_err() {
             tracing::error!(queued = self.queued(), "the log could not be finished in time");
-            queue.abort();
-            sequencer.abort();
-            // What they hold keeps the data directory from being free.
-            let _ = (queue.await, sequencer.await);
+            task.abort();
+            // What it holds keeps the data directory from being free.
+            let _ = task.await;
         }
     }
 }

@@ -55,6 +55,10 @@ impl Place {
     }
 }
 
+/// Until when places are waited for that were given out, and failures of the store tried again, once the queue is
+/// stopped. Nothing before that.
+pub(super) type Stop = Option<Instant>;
+
 /// Waits until an entry is stored.
 pub(crate) struct Stored(oneshot::Receiver<bool>);
 
@@ -76,7 +80,7 @@ pub(super) fn new(
     max_entries: usize,
     store: Store,
     wake: Arc<Notify>,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Stop>,
     metrics: Arc<Metrics>,
 ) -> (Queue, QueueWriter) {
     let (sender, receiver) = mpsc::channel(max_entries);
@@ -121,7 +125,7 @@ pub(super) struct QueueWriter {
     receiver: mpsc::Receiver<Item>,
     store: Store,
     wake: Arc<Notify>,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Stop>,
     metrics: Arc<Metrics>,
     /// What is being stored.
     batch: Vec<Item>,
@@ -136,13 +140,17 @@ impl QueueWriter {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
                     self.failed(&error);
-                    if *self.stopped.borrow() {
+                    if self.end().is_some_and(|end| Instant::now() + FIRST_PAUSE >= end) {
                         let lost = self.batch.len() + self.receiver.len();
                         tracing::error!(lost, "attestations that were handed out are not in the log");
                         return;
                     }
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    if self.end().is_some() {
+                        sleep(FIRST_PAUSE).await;
+                    } else {
+                        let _ = timeout(pause, self.stopped.wait_for(Option::is_some)).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
                 }
             }
         }
@@ -157,7 +165,7 @@ impl QueueWriter {
         }
         let until = Instant::now() + GATHER;
         while self.batch.len() < BATCH_ENTRIES {
-            let item = if self.batch.iter().any(|item| item.stored.is_some()) || *self.stopped.borrow() {
+            let item = if self.batch.iter().any(|item| item.stored.is_some()) || self.end().is_some() {
                 self.receiver.try_recv().ok()
             } else {
                 timeout_at(until, self.next()).await.ok().flatten()
@@ -172,7 +180,7 @@ impl QueueWriter {
     async fn next(&mut self) -> Option<Item> {
         let stopped = async {
             // An error means that the log is gone, which is the end of it all the same.
-            let _ = self.stopped.wait_for(|&stopped| stopped).await;
+            let _ = self.stopped.wait_for(Option::is_some).await;
         };
         tokio::select! {
             biased;
@@ -180,7 +188,15 @@ impl QueueWriter {
             () = stopped => {}
         }
         self.receiver.close();
-        self.receiver.recv().await
+        let end = self.end().unwrap_or_else(Instant::now);
+        // What is in the queue comes at once, whatever the time.
+        timeout_at(end, self.receiver.recv()).await.ok().flatten()
+    }
+
+    /// When to give up, once it is stopped. Where nobody is left to stop it, at once.
+    fn end(&self) -> Stop {
+        let gone = self.stopped.has_changed().is_err();
+        self.stopped.borrow().or_else(|| gone.then(Instant::now))
     }
 
     /// Stores the batch in one transaction.

@@ -59,7 +59,7 @@ impl Sequencer {
         let mut stopped = self.stopped.clone();
         loop {
             // What is done at the stop is tried once.
-            let last = *self.stopped.borrow();
+            let last = self.is_stopped();
             let led = self.lead(&mut pause).await;
             self.metrics.log_leads.set(0);
             let held = matches!(led, Ok(Ended::Held));
@@ -103,7 +103,7 @@ impl Sequencer {
         tracing::info!(epoch = token.epoch(), entries = writer.tree().size, "leading the log");
         let mut lease = Lease::new(self.store.clone(), token, RENEWAL);
         loop {
-            let stopping = *self.stopped.borrow();
+            let stopping = self.is_stopped();
             let started = Instant::now();
             let more = lease.during(self.append(&mut writer)).await??;
             if let Some(tree) = writer.tree_to_sign() {
@@ -120,6 +120,11 @@ impl Sequencer {
             }
             lease.during(self.rest(started)).await?;
         }
+    }
+
+    /// Also if nobody is left to stop it.
+    fn is_stopped(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
     }
 
     async fn read_newest(&self) -> Result<(), Error> {

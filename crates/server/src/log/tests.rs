@@ -161,3 +161,27 @@ async fn a_promise_behind_what_cannot_be_stored_is_not_kept_waiting() {
     let refused = promise.wait(Duration::from_millis(50)).await;
     assert!(matches!(refused, Err(Error::LogUnavailable)));
 }
+
+#[tokio::test]
+async fn a_place_that_is_not_used_keeps_no_stop_from_signing() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    let _unused = led.log.place().unwrap();
+    led.log.place().unwrap().submit(Bytes::from_static(b"handed out"));
+    led.log.stop(Duration::from_secs(4)).await;
+    assert_eq!(world.store.latest_checkpoint().await.unwrap().unwrap().size(), 1);
+    world.store.acquire_log([2; 16], crate::app::unix_ms(), 1).await.expect("the lease was given back");
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_stops_ends_with_its_owner() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    led.log.place().unwrap().submit(Bytes::from_static(b"handed out"));
+    let mut tasks = led.log.tasks.lock().unwrap().take().unwrap();
+    drop((tasks.stop_queue, tasks.stop_sequencer));
+    tokio::time::timeout(PATIENCE, &mut tasks.queue).await.expect("the queue ends").unwrap();
+    tokio::time::timeout(PATIENCE, &mut tasks.sequencer).await.expect("the sequencer ends").unwrap();
+    assert!(world.store.log_place_of(&leaf_hash(b"handed out")).await.unwrap().is_some());
+    world.store.acquire_log([2; 16], crate::app::unix_ms(), 1).await.expect("the lease was given back");
+}
