@@ -20,15 +20,23 @@ use bytes::Bytes;
 use key::LogKeys;
 use queue::Queue;
 use sequencer::Sequencer;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tyto_attest::log::Hash;
 use tyto_attest::{LogState, PreviousCheckpoint, PublicKey, Receipt, Signer};
 use tyto_store::{LogPlace, Store, StoredCheckpoint};
+
+/// Proofs that are made at the same time, each with one of the store's four readers, which tickets need as well.
+const MAX_PROVING: usize = 2;
+/// Calls that wait for receipts at the same time; others are told to come again.
+const MAX_WAITING: usize = 4096;
+/// How long an entry that is not found is looked for in the queue at least.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The newest checkpoint, none before the first.
 type Newest = Option<Arc<StoredCheckpoint>>;
@@ -41,6 +49,10 @@ pub(crate) struct Log {
     queue: Queue,
     newest: watch::Receiver<Newest>,
     wake: Arc<Notify>,
+    /// Bounds what reads the store for proofs.
+    proving: Semaphore,
+    /// Bounds what waits for receipts.
+    waiting: Semaphore,
     tasks: Mutex<Option<Tasks>>,
 }
 
@@ -102,7 +114,8 @@ impl Log {
             sequencer: tokio::spawn(sequencer.run()),
         };
         let tasks = Mutex::new(Some(tasks));
-        Ok(Self { id, public_key, store: store.clone(), queue, newest, wake, tasks })
+        let (proving, waiting) = (Semaphore::new(MAX_PROVING), Semaphore::new(MAX_WAITING));
+        Ok(Self { id, public_key, store: store.clone(), queue, newest, wake, proving, waiting, tasks })
     }
 
     /// The log's id.
@@ -154,33 +167,66 @@ impl Log {
         self.wake.notify_one();
     }
 
-    /// The receipt of an entry, waited for if need be.
+    /// The receipt of an entry, waited for if need be, but not after `broken_off`. What is covered already is found
+    /// however short the patience is.
     ///
     /// # Errors
     /// [`Error::UnknownEntry`].
-    pub(crate) async fn receipt(&self, leaf: &Hash, patience: Duration) -> Result<Waited, Error> {
-        let mut newest = self.newest.clone();
-        if self.store.log_place_of(leaf).await?.is_none() {
-            // It may be on its way.
-            self.queue.flush().await?;
-        }
-        let covered = async {
-            loop {
-                let size = newest.borrow_and_update().as_ref().map_or(0, |newest| newest.size());
-                match self.store.log_place_of(leaf).await? {
-                    None => return Err(Error::UnknownEntry),
-                    Some(LogPlace::Leaf(index)) if index < size => return Ok(index),
-                    Some(_) => newest.changed().await.map_err(|_| Error::Draining)?,
-                }
-            }
+    pub(crate) async fn receipt(
+        &self,
+        leaf: &Hash,
+        patience: Duration,
+        broken_off: impl Future<Output = ()>,
+    ) -> Result<Waited, Error> {
+        let Ok(_waiting) = self.waiting.try_acquire() else { return Ok(Waited::NotCovered) };
+        let (until, flushed_until) = {
+            let now = Instant::now();
+            (now + patience, now + patience.max(FLUSH_PATIENCE))
         };
-        // What is covered already is found at the first look, however short the patience is.
-        let covered = tokio::time::timeout(patience.max(Duration::from_millis(1)), covered);
-        let Ok(index) = covered.await else { return Ok(Waited::NotCovered) };
-        let index = index?;
+        let (mut broken_off, mut newest) = (pin!(broken_off), self.newest.clone());
+        let (mut place, mut flushed) = (None, false);
+        loop {
+            let size = newest.borrow_and_update().as_ref().map_or(0, |newest| newest.size());
+            if !matches!(place, Some(LogPlace::Leaf(_))) {
+                let _proving = self.prove().await?;
+                place = self.store.log_place_of(leaf).await?;
+            }
+            let known = match place {
+                Some(LogPlace::Leaf(index)) if index < size => return self.receipt_of(index).await,
+                Some(_) => true,
+                None if flushed => return Err(Error::UnknownEntry),
+                None => false,
+            };
+            let wait = async {
+                if known {
+                    return newest.changed().await.map_err(|_| Error::Draining);
+                }
+                // It may be on its way.
+                flushed = true;
+                self.queue.flush().await
+            };
+            let until = if known { until } else { flushed_until };
+            tokio::select! {
+                biased;
+                waited = timeout_at(until, wait) => match waited {
+                    Ok(waited) => waited?,
+                    Err(_) => return Ok(Waited::NotCovered),
+                },
+                () = &mut broken_off => return Ok(Waited::NotCovered),
+            }
+        }
+    }
+
+    async fn receipt_of(&self, index: u64) -> Result<Waited, Error> {
+        let _proving = self.prove().await?;
         let stored = self.store.checkpoint_covering(index).await?.ok_or(Error::NoCheckpoint)?;
         let path = self.store.log_inclusion_proof(index, stored.size()).await?;
         Ok(Waited::Receipt(Receipt::new(stored.checkpoint, index, path).encode().into()))
+    }
+
+    /// Waits for leave to read what proofs are made of, which leaves some of the store's readers to others.
+    pub(crate) async fn prove(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.proving.acquire().await.map_err(|_| Error::Draining)
     }
 
     /// Stores what is queued, appends it, signs the last checkpoint and gives the log back. What cannot be done in

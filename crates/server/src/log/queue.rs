@@ -156,7 +156,7 @@ impl QueueWriter {
         }
     }
 
-    /// Makes a batch: what is left from before, and what comes until somebody waits or the time is over. False at the
+    /// Makes a batch: what is left from before, and what comes until it is urgent or the time is over. False at the
     /// end.
     async fn gather(&mut self) -> bool {
         if self.batch.is_empty() {
@@ -165,7 +165,7 @@ impl QueueWriter {
         }
         let until = Instant::now() + GATHER;
         while self.batch.len() < BATCH_ENTRIES {
-            let item = if self.batch.iter().any(|item| item.stored.is_some()) || self.end().is_some() {
+            let item = if self.is_urgent() || self.end().is_some() {
                 self.receiver.try_recv().ok()
             } else {
                 timeout_at(until, self.next()).await.ok().flatten()
@@ -174,6 +174,13 @@ impl QueueWriter {
             self.batch.push(item);
         }
         true
+    }
+
+    /// Whether the batch has something promised, or nothing to be stored. Who waits for what is stored anyway does not
+    /// make the batches of all smaller.
+    fn is_urgent(&self) -> bool {
+        let promised = |item: &Item| item.entry.is_some() && item.stored.is_some();
+        self.batch.iter().any(promised) || self.batch.iter().all(|item| item.entry.is_none())
     }
 
     /// The next item; after the stop what is left, and then none.

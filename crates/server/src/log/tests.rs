@@ -1,5 +1,6 @@
 use super::*;
 use crate::background::{Background, LowPriority};
+use std::future::{pending, ready};
 use tempfile::TempDir;
 use tyto_attest::log::{leaf_hash, verify_consistency};
 use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
@@ -48,7 +49,7 @@ impl Led {
     }
 
     async fn receipt(&self, entry: &[u8]) -> Receipt {
-        match self.log.receipt(&leaf_hash(entry), PATIENCE).await.unwrap() {
+        match self.log.receipt(&leaf_hash(entry), PATIENCE, pending()).await.unwrap() {
             Waited::Receipt(receipt) => Receipt::parse(&receipt).unwrap(),
             Waited::NotCovered => panic!("no checkpoint within {PATIENCE:?}"),
         }
@@ -77,7 +78,7 @@ async fn what_was_promised_and_what_was_handed_out_gets_receipts() {
     assert_eq!((first.index(), second.index()), (0, 1));
     let head = led.log.state().previous_checkpoint.unwrap();
     assert_eq!(head.size, 2);
-    assert!(matches!(led.log.receipt(&[7; 32], PATIENCE).await, Err(Error::UnknownEntry)));
+    assert!(matches!(led.log.receipt(&[7; 32], PATIENCE, pending()).await, Err(Error::UnknownEntry)));
     led.log.stop(PATIENCE).await;
 }
 
@@ -184,4 +185,51 @@ async fn a_log_that_nobody_stops_ends_with_its_owner() {
     tokio::time::timeout(PATIENCE, &mut tasks.sequencer).await.expect("the sequencer ends").unwrap();
     assert!(world.store.log_place_of(&leaf_hash(b"handed out")).await.unwrap().is_some());
     world.store.acquire_log([2; 16], crate::app::unix_ms(), 1).await.expect("the lease was given back");
+}
+
+#[tokio::test]
+async fn a_receipt_that_exists_is_given_without_patience_and_at_the_end() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"one").await;
+    led.receipt(b"one").await;
+    // The store's readers are busy for a while.
+    let every = led.log.proving.acquire_many(MAX_PROVING as u32).await.unwrap();
+    let leaf = leaf_hash(b"one");
+    let asked = led.log.receipt(&leaf, Duration::ZERO, ready(()));
+    let busy = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(every);
+    };
+    let (waited, ()) = tokio::join!(asked, busy);
+    assert!(matches!(waited, Ok(Waited::Receipt(_))));
+    led.log.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_full_queue_keeps_nobody_waiting_for_a_receipt() {
+    let world = World::new().await;
+    let led = world.start(1, |config| config.queued_entries = 1).await;
+    let _unused = led.log.place().unwrap();
+    let waited = led.log.receipt(&[7; 32], Duration::ZERO, pending()).await;
+    assert!(matches!(waited, Ok(Waited::NotCovered)));
+    let broken_off = led.log.receipt(&[7; 32], PATIENCE, ready(())).await;
+    assert!(matches!(broken_off, Ok(Waited::NotCovered)));
+}
+
+#[tokio::test]
+async fn looking_for_an_unknown_entry_does_not_cut_batches_short() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    let (mut entry, mut answered) = (0_u8, 0);
+    // A batch gathers for some 50 ms: of so many looks, all but a few must find one that is being gathered.
+    let until = Instant::now() + Duration::from_millis(200);
+    while Instant::now() < until {
+        led.log.place().unwrap().submit(Bytes::from(vec![entry; 5]));
+        entry = entry.wrapping_add(1);
+        let waited = led.log.receipt(&[7; 32], Duration::ZERO, pending()).await;
+        assert!(matches!(waited, Err(Error::UnknownEntry)));
+        answered += 1;
+    }
+    assert!(answered <= 5, "{answered} batches in the time of four");
 }

@@ -77,12 +77,8 @@ pub(crate) fn checkpoint(app: &App) -> Result<Bytes, Error> {
 pub(crate) async fn receipt(app: &App, leaf: &Hash, wait: Duration) -> Result<ReceiptAnswer, Error> {
     let config = &app.config.transparency;
     let patience = wait.min(Duration::from_millis(config.receipt_wait_ms));
-    let waited = tokio::select! {
-        waited = app.log.receipt(leaf, patience) => waited?,
-        // Whoever waits is told before the server goes: its last checkpoint is for the next start to show.
-        () = app.drained() => Waited::NotCovered,
-    };
-    Ok(match waited {
+    // Whoever waits is told before the server goes: its last checkpoint is for the next start to show.
+    Ok(match app.log.receipt(leaf, patience, app.drained()).await? {
         Waited::Receipt(receipt) => ReceiptAnswer::Receipt(receipt),
         Waited::NotCovered => {
             let retry_after_ms = (config.checkpoint_interval_ms + SIGNING_MS) as u32;
@@ -95,6 +91,7 @@ pub(crate) async fn receipt(app: &App, leaf: &Hash, wait: Duration) -> Result<Re
 pub(crate) async fn consistency(app: &App, request: GetConsistencyProof) -> Result<Bytes, Error> {
     let GetConsistencyProof { old_size, new_size } = request;
     let newest = app.log.newest().ok_or(Error::NoCheckpoint)?;
+    let _proving = app.log.prove().await?;
     let unknown = |size| Error::UnknownCheckpoint { size, newest: newest.size() };
     let later = match new_size {
         None => (*newest).clone(),

@@ -68,11 +68,18 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownTile`] if the tree does not reach it; [`Error::Corrupt`].
     pub async fn log_tile(&self, id: TileId) -> Result<Tile, Error> {
+        let mut size = self.log_tree().await?.size;
+        self.tile_of(id, &mut size).await
+    }
+
+    /// A tile of the tree that had this size a while ago. If an object is gone because the tree grew, the size is read
+    /// again.
+    async fn tile_of(&self, id: TileId, size: &mut u64) -> Result<Tile, Error> {
         for _ in 0..READ_ATTEMPTS {
-            let stored = self.stored_tile(id).await?;
-            if let Some(tile) = self.inner.log.tile(stored).await? {
+            if let Some(tile) = self.inner.log.tile(reaching(id, *size)?).await? {
                 return Ok(Tile::from_bytes(id, &tile.to_bytes()[..usize::from(id.width) * HASH_BYTES])?);
             }
+            *size = self.log_tree().await?.size;
         }
         Err(damaged(id))
     }
@@ -84,7 +91,7 @@ impl Store {
     pub async fn log_entries(&self, id: TileId) -> Result<Bytes, Error> {
         let id = TileId { level: 0, ..id };
         for _ in 0..READ_ATTEMPTS {
-            let stored = self.stored_tile(id).await?;
+            let stored = reaching(id, self.log_tree().await?.size)?;
             if let Some(bundle) = self.inner.log.bundle(stored).await? {
                 let entries = EntryBundle::entries(&bundle, stored.width).map_err(|_| damaged(id))?;
                 let length_bytes = size_of::<u16>();
@@ -94,13 +101,6 @@ impl Store {
             }
         }
         Err(damaged(id))
-    }
-
-    /// The tile of the current tree that has what `id` has.
-    async fn stored_tile(&self, id: TileId) -> Result<TileId, Error> {
-        let size = self.log_tree().await?.size;
-        let stored = TileId::in_tree(id.level, id.index, size).filter(|stored| stored.width >= id.width);
-        stored.ok_or(Error::UnknownTile { level: id.level, index: id.index, width: id.width })
     }
 
     /// An entry.
@@ -138,10 +138,16 @@ impl Store {
     /// # Errors
     /// As [`Store::log_tile`].
     pub async fn log_tiles(&self, ids: &[TileId]) -> Result<TileSet, Error> {
-        let mut tiles = TileSet::new();
+        let (mut tiles, mut size) = (TileSet::new(), self.log_tree().await?.size);
         for id in ids {
-            tiles.insert(self.log_tile(*id).await?);
+            tiles.insert(self.tile_of(*id, &mut size).await?);
         }
         Ok(tiles)
     }
+}
+
+/// The tile of a tree of `size` leaves that has what `id` has.
+fn reaching(id: TileId, size: u64) -> Result<TileId, Error> {
+    let stored = TileId::in_tree(id.level, id.index, size).filter(|stored| stored.width >= id.width);
+    stored.ok_or(Error::UnknownTile { level: id.level, index: id.index, width: id.width })
 }
