@@ -24,8 +24,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is queued: an entry, somebody who waits until everything before is stored, or both.
 struct Item {
-    entry: Option<LogEntry>,
+    entry: Option<Entry>,
     stored: Option<oneshot::Sender<bool>>,
+}
+
+/// An entry that goes by its content is named when it is stored, with others at once: hashing it takes a tenth of what
+/// the signature in it took, and nobody waits for that.
+enum Entry {
+    ByContent(Bytes),
+    Named(LogEntry),
 }
 
 /// Where entries are put.
@@ -39,18 +46,18 @@ pub(crate) struct Place(mpsc::OwnedPermit<Item>);
 impl Place {
     /// Queues an entry that is not waited for.
     pub(crate) fn submit(self, entry: Bytes) {
-        self.submit_as(LogEntry::of(entry));
+        self.0.send(Item { entry: Some(Entry::ByContent(entry)), stored: None });
     }
 
     /// The same for one with a name of its own.
     pub(crate) fn submit_as(self, entry: LogEntry) {
-        self.0.send(Item { entry: Some(entry), stored: None });
+        self.0.send(Item { entry: Some(Entry::Named(entry)), stored: None });
     }
 
     /// Queues an entry; what it gives says when it is durable.
     pub(crate) fn submit_durably(self, entry: Bytes) -> Stored {
         let (stored, waits) = oneshot::channel();
-        self.0.send(Item { entry: Some(LogEntry::of(entry)), stored: Some(stored) });
+        self.0.send(Item { entry: Some(Entry::ByContent(entry)), stored: Some(stored) });
         Stored(waits)
     }
 }
@@ -208,7 +215,7 @@ impl QueueWriter {
 
     /// Stores the batch in one transaction.
     async fn store(&mut self) -> Result<(), tyto_store::Error> {
-        let entries: Vec<_> = self.batch.iter().filter_map(|item| item.entry.clone()).collect();
+        let entries = self.entries();
         if !entries.is_empty() {
             let added = self.store.add_log_entries(&entries).await?;
             let new = added.iter().filter(|&&added| added == LogAdded::New).count();
@@ -220,6 +227,19 @@ impl QueueWriter {
             let _ = item.stored.map(|stored| stored.send(true));
         }
         Ok(())
+    }
+
+    /// The entries of the batch.
+    fn entries(&self) -> Vec<LogEntry> {
+        let (mut by_content, mut named) = (Vec::new(), Vec::new());
+        for entry in self.batch.iter().filter_map(|item| item.entry.as_ref()) {
+            match entry {
+                Entry::ByContent(bytes) => by_content.push(bytes.clone()),
+                Entry::Named(entry) => named.push(entry.clone()),
+            }
+        }
+        named.extend(LogEntry::of_all(&by_content));
+        named
     }
 
     /// Tells those who wait, and keeps what was handed out already for the next attempt.

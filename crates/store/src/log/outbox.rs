@@ -43,6 +43,12 @@ impl LogEntry {
     pub fn of(bytes: Bytes) -> Self {
         Self { id: LogEntryId::of_leaf(&leaf_hash(&bytes)), bytes }
     }
+
+    /// Many of them: their hashes are computed together, several times faster.
+    pub fn of_all(entries: &[Bytes]) -> Vec<Self> {
+        let named = leaf_hashes(entries).into_iter().zip(entries);
+        named.map(|(leaf, bytes)| Self { id: LogEntryId::of_leaf(&leaf), bytes: bytes.clone() }).collect()
+    }
 }
 
 /// What became of one of many entries.
