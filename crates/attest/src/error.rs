@@ -378,6 +378,12 @@ pub enum Error {
         /// The key.
         key_id: KeyId,
     },
+    /// The newer trust root has another name than the known one, or was issued earlier (peer).
+    #[error("the newer trust root has another `{field}` than one that follows the known one")]
+    RootChanged {
+        /// The field's name in the format description.
+        field: &'static str,
+    },
     /// A structure has a version that this code does not know (peer, or this code is too old).
     #[error("{part}: unknown version {version}")]
     UnknownVersion {
@@ -442,7 +448,7 @@ impl Error {
             Self::PreviousCheckpoint { .. } => "previous-checkpoint",
             Self::OtherAttestation => "decision-digest",
             Self::RootNotNewer { .. } => "root-version",
-            Self::RootRegression { .. } => "root-regression",
+            Self::RootRegression { .. } | Self::RootChanged { .. } => "root-regression",
             Self::UnknownVersion { .. } => "version",
             Self::UnknownStatementVersion { .. } => "statement-version",
             Self::UnknownFileVersion { .. } => "file-version",
@@ -476,7 +482,9 @@ impl Error {
             Self::SizeMismatch { .. } => Part::Receipt,
             Self::PreviousCheckpoint { .. } | Self::UnknownStatementVersion { .. } => Part::Statement,
             Self::OtherAttestation => Part::Decision,
-            Self::RootNotNewer { .. } | Self::RootRegression { .. } => Part::TrustRoot,
+            Self::RootNotNewer { .. } | Self::RootRegression { .. } | Self::RootChanged { .. } => {
+                Part::TrustRoot
+            }
             Self::UnknownFileVersion { .. } | Self::DigestMismatch { .. } => Part::File,
             Self::TrustedKeys { .. } | Self::Signing(_) => return None,
         })

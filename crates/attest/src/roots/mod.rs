@@ -52,15 +52,24 @@ impl TrustRoot {
         Self { version: 1, issued_at_unix_ms, name, root_key, previous_root_key: None, keys: BTreeMap::new() }
     }
 
-    /// The next version, to be changed and signed.
+    /// The next version, to be changed and signed: issued now, or with this one if that says a later time. After
+    /// version 2^64 - 1 there is no other: what comes out then is refused as not newer.
     #[must_use]
-    pub fn next_version(&self, issued_at_unix_ms: u64) -> Self {
-        Self { version: self.version + 1, issued_at_unix_ms, previous_root_key: None, ..self.clone() }
+    pub fn next_version(&self, now_unix_ms: u64) -> Self {
+        Self {
+            version: self.version.saturating_add(1),
+            issued_at_unix_ms: self.issued_at_unix_ms.max(now_unix_ms),
+            previous_root_key: None,
+            ..self.clone()
+        }
     }
 
-    /// Puts another root key in the place of the present one, which must sign this version too.
+    /// Puts another root key in the place of that of the version before, which must sign this version too. Repeated
+    /// within a version, it changes the choice of the new key; with the old key, it undoes it.
     pub fn rotate(&mut self, new_root_key: slhdsa::VerifyingKey) {
-        self.previous_root_key = Some(std::mem::replace(&mut self.root_key, new_root_key));
+        let present = std::mem::replace(&mut self.root_key, new_root_key);
+        let previous = self.previous_root_key.take().unwrap_or(present);
+        self.previous_root_key = Some(previous).filter(|previous| *previous != self.root_key);
     }
 
     /// The offline key that signs the list.
@@ -109,7 +118,8 @@ impl TrustRoot {
     ///
     /// # Errors
     /// As [`TrustRoot::open`]; [`Error::RootNotNewer`]; [`Error::UnknownKey`] if neither the root key of this
-    /// version signed the newer one nor was replaced in it; [`Error::RootRegression`] if something is taken back.
+    /// version signed the newer one nor was replaced in it; [`Error::RootRegression`] if something is taken back;
+    /// [`Error::RootChanged`] if it has another name or was issued earlier.
     pub fn update(&self, newer: &[u8]) -> Result<Self, Error> {
         let newer = Self::open(newer, Some(&self.root_key.key_id()))?;
         if newer.version <= self.version {
@@ -119,12 +129,18 @@ impl TrustRoot {
         Ok(newer)
     }
 
-    /// Checks that a newer version takes nothing back: every key is there for the same purpose, none is valid
-    /// longer, and no revocation is lifted or moved to a later time.
+    /// Checks that a newer version takes nothing back: it has the same name and was not issued earlier, every key is
+    /// there for the same purpose, none is valid longer, and no revocation is lifted or moved to a later time.
     ///
     /// # Errors
-    /// [`Error::RootRegression`].
+    /// [`Error::RootChanged`]; [`Error::RootRegression`].
     pub fn check_kept_by(&self, newer: &Self) -> Result<(), Error> {
+        if newer.name != self.name {
+            return Err(Error::RootChanged { field: "name" });
+        }
+        if newer.issued_at_unix_ms < self.issued_at_unix_ms {
+            return Err(Error::RootChanged { field: "issued_at_unix_ms" });
+        }
         let lost = self
             .keys
             .iter()
@@ -134,6 +150,7 @@ impl TrustRoot {
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
         check_texts(PART, &[("name", Some(&self.name))])?;
+        check_version(self.version)?;
         check_count(self.keys.len() as u64)?;
         self.keys().try_for_each(KeyRecord::check)?;
         let mut w = Writer::default();
@@ -163,6 +180,7 @@ impl TrustRoot {
         }
         r.expect("trust-root", ENTRIES)?;
         let version = r.next("version", Reader::uint)?;
+        check_version(version)?;
         let issued_at_unix_ms = r.next("issued_at_unix_ms", Reader::uint)?;
         let name = r.next("name", text)?;
         let root_key = read_root_key(r.nested("root_key")?)?;
@@ -201,6 +219,11 @@ fn read_keys(r: &mut Reader<'_>) -> Result<BTreeMap<KeyId, KeyRecord>, Error> {
         keys.insert(key_id, record);
     }
     Ok(keys)
+}
+
+/// Versions begin with 1.
+fn check_version(version: u64) -> Result<(), Error> {
+    if version == 0 { Err(field("version", FieldProblem::UnknownValue)) } else { Ok(()) }
 }
 
 fn check_count(count: u64) -> Result<(), Error> {

@@ -139,12 +139,16 @@ impl KeyRecord {
     /// Whether a newer record of the same key takes nothing back: it may shorten the validity, revoke the key, or
     /// move the revocation to an earlier time.
     pub(super) fn may_become(&self, newer: &Self) -> bool {
-        let until = |record: &Self| record.valid_until_unix_ms.unwrap_or(u64::MAX);
-        let revoked = |record: &Self| record.revocation.map_or(u64::MAX, |r| r.revoked_at_unix_ms);
+        let ends_no_later = |newer: Option<u64>, older: Option<u64>| match (newer, older) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(newer), Some(older)) => newer <= older,
+        };
+        let revoked = |record: &Self| record.revocation.map(|revocation| revocation.revoked_at_unix_ms);
         (self.purpose, self.log_id, self.valid_from_unix_ms)
             == (newer.purpose, newer.log_id, newer.valid_from_unix_ms)
-            && until(newer) <= until(self)
-            && revoked(newer) <= revoked(self)
+            && ends_no_later(newer.valid_until_unix_ms, self.valid_until_unix_ms)
+            && ends_no_later(revoked(newer), revoked(self))
     }
 }
 

@@ -5,7 +5,7 @@ use tyto_attest::{
 };
 
 use crate::sample;
-use crate::world::{self, ISSUED_AT, decision_key, log_key, new_root_key, record, root_key};
+use crate::world::{self, ISSUED_AT, decision_key, log_key, new_root_key, record, root_key, unknown_log_key};
 
 fn refused(change: impl FnOnce(&mut KeyRecord)) -> Option<(&'static str, FieldProblem)> {
     let mut roots = world::roots();
@@ -71,6 +71,73 @@ fn a_list_is_signed_read_and_updated_through_a_rotation() {
     let key_id = new_root_key().verifying_key().key_id();
     assert_eq!(opened.update(&third_signed), Err(Error::UnknownKey { part: Part::TrustRoot, key_id }));
     assert_eq!(updated.update(&second_signed), Err(Error::RootNotNewer { known: 2, offered: 2 }));
+}
+
+/// What an update from `old` says about a list that was made from its next version.
+fn updated(old: &TrustRoot, change: impl FnOnce(&mut TrustRoot)) -> Result<TrustRoot, Error> {
+    let mut newer = old.next_version(old.issued_at_unix_ms);
+    change(&mut newer);
+    old.update(&newer.sign(root_key(), None)?)
+}
+
+#[test]
+fn an_update_takes_nothing_back_not_even_what_lies_at_the_end_of_time() {
+    let end = Revocation { revoked_at_unix_ms: u64::MAX, reason: RevocationReason::Unspecified };
+    let old = world::roots_with(log_key(), |record| {
+        record.revocation = Some(end);
+        record.valid_until_unix_ms = Some(u64::MAX);
+    });
+    let key_id = log_key().verifying_key().key_id();
+    let change = |change: &dyn Fn(&mut KeyRecord)| {
+        updated(&old, |list| {
+            let mut record = list.get(&key_id).unwrap().clone();
+            change(&mut record);
+            list.insert(record);
+        })
+        .map(drop)
+    };
+    assert_eq!(change(&|_| {}), Ok(()));
+    assert_eq!(change(&|record| record.revocation = None), Err(Error::RootRegression { key_id }));
+    assert_eq!(change(&|record| record.valid_until_unix_ms = None), Err(Error::RootRegression { key_id }));
+    assert_eq!(change(&|record| record.valid_until_unix_ms = Some(u64::MAX - 1)), Ok(()));
+}
+
+#[test]
+fn an_update_keeps_the_name_and_does_not_go_back_in_time() {
+    let old = world::roots();
+    let renamed = updated(&old, |list| list.name = "another".into());
+    assert_eq!(renamed, Err(Error::RootChanged { field: "name" }));
+    let earlier = updated(&old, |list| list.issued_at_unix_ms -= 1);
+    assert_eq!(earlier, Err(Error::RootChanged { field: "issued_at_unix_ms" }));
+    let newer = old.next_version(old.issued_at_unix_ms - 1);
+    assert_eq!(newer.issued_at_unix_ms, old.issued_at_unix_ms, "a clock that was set back");
+}
+
+#[test]
+fn versions_begin_with_one_and_end_with_the_last() {
+    let version = |version| {
+        let mut roots = world::roots();
+        roots.version = version;
+        roots
+    };
+    let none = version(0).sign(root_key(), None);
+    let problem = FieldProblem::UnknownValue;
+    assert_eq!(none, Err(Error::Field { part: Part::TrustRoot, field: "version", problem }));
+    let last = version(u64::MAX);
+    let beyond = last.update(&last.next_version(ISSUED_AT).sign(root_key(), None).unwrap());
+    assert_eq!(beyond, Err(Error::RootNotNewer { known: u64::MAX, offered: u64::MAX }));
+}
+
+#[test]
+fn a_root_key_that_is_replaced_twice_in_a_version_is_still_followed() {
+    let old = world::roots();
+    let mut newer = old.next_version(ISSUED_AT);
+    newer.rotate(world::verifying(unknown_log_key()));
+    newer.rotate(world::verifying(new_root_key()));
+    let signed = newer.sign(new_root_key(), Some(root_key())).unwrap();
+    assert_eq!(old.update(&signed), Ok(newer.clone()));
+    newer.rotate(world::verifying(root_key()));
+    assert_eq!((newer.root_key(), newer.previous_root_key()), (old.root_key(), None));
 }
 
 #[test]
