@@ -3,7 +3,8 @@
 use crate::algorithm::{Algorithm, KeyId, PublicKey, Signer};
 use crate::cbor::{Reader, Writer};
 use crate::cose::{
-    EMPTY_MAP, HeaderForm, Sign1, Signature, known, label, length, no_unprotected, sig_structure, write_sign1,
+    EMPTY_MAP, HeaderForm, Sign1, Signature, check_size, known, label, length, no_unprotected, sig_structure,
+    write_sign1,
 };
 use crate::error::{Error, FieldProblem, Part};
 use crate::log::{Hash, MAX_LOG_SIZE};
@@ -13,6 +14,12 @@ pub const CHECKPOINT_VERSION: u64 = 1;
 
 /// Largest checkpoint or receipt: room for the largest SLH-DSA signature and some co-signatures.
 pub const MAX_CHECKPOINT_BYTES: usize = 256 * 1024;
+
+/// Largest checkpoint that a log publishes. A receipt is a checkpoint with a proof, and has its limit.
+pub const MAX_PUBLISHED_CHECKPOINT_BYTES: usize = MAX_CHECKPOINT_BYTES - MAX_PROOF_BYTES;
+
+/// More than the proof takes up in a receipt.
+const MAX_PROOF_BYTES: usize = 8 * 1024;
 
 /// Most co-signatures of one checkpoint.
 pub const MAX_COSIGNATURES: usize = 16;
@@ -195,15 +202,37 @@ impl Checkpoint {
         &self.cosignatures
     }
 
-    /// Adds a co-signature.
+    /// Adds a co-signature. Nothing of it is verified.
     ///
     /// # Errors
-    /// [`Error::Field`] if there are [`MAX_COSIGNATURES`] already.
+    /// [`Error::Field`] if there are [`MAX_COSIGNATURES`] already; [`Error::TooLarge`] if the checkpoint would be
+    /// larger than [`MAX_PUBLISHED_CHECKPOINT_BYTES`]. It is as it was then.
     pub fn add_cosignature(&mut self, cosignature: Cosignature) -> Result<(), Error> {
         if self.cosignatures.len() == MAX_COSIGNATURES {
             return Err(field("countersignatures", TOO_MANY_COSIGNATURES));
         }
         self.cosignatures.push(cosignature);
+        let checked = check_size(Part::Checkpoint, MAX_PUBLISHED_CHECKPOINT_BYTES, &self.encode());
+        if checked.is_err() {
+            self.cosignatures.pop();
+        }
+        checked
+    }
+
+    /// Adds the co-signatures that another copy of this checkpoint has, by keys that have none here yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSignature`] if it is no copy: it says something else, or has another signature.
+    /// As [`Checkpoint::add_cosignature`]: those that had room are added.
+    pub fn join_cosignatures(&mut self, copy: &Self) -> Result<(), Error> {
+        if (&self.protected, &self.signature) != (&copy.protected, &copy.signature) {
+            return Err(Error::InvalidSignature { part: Part::Checkpoint });
+        }
+        for cosignature in &copy.cosignatures {
+            if self.cosignatures.iter().all(|own| own.key_id() != cosignature.key_id()) {
+                self.add_cosignature(cosignature.clone())?;
+            }
+        }
         Ok(())
     }
 

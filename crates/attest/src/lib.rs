@@ -49,8 +49,8 @@ pub use attestation::{CONTENT_TYPE, MAX_ATTESTATION_BYTES, sign, verify_attestat
 pub use bundle::{BUNDLE_VERSION, Bundle, Content, KeyEntry, MAX_BUNDLE_BYTES};
 pub use checkpoint::{
     CHECKPOINT_CONTENT_TYPE, CHECKPOINT_VERSION, COSIGNATURE_CONTENT_TYPE, Checkpoint, Cosignature,
-    LABEL_COSIGNED_AT, LABEL_TREE_HEAD, MAX_CHECKPOINT_BYTES, MAX_COSIGNATURES, TreeHead,
-    VDS_RFC9162_SHA3_256, log_id,
+    LABEL_COSIGNED_AT, LABEL_TREE_HEAD, MAX_CHECKPOINT_BYTES, MAX_COSIGNATURES,
+    MAX_PUBLISHED_CHECKPOINT_BYTES, TreeHead, VDS_RFC9162_SHA3_256, log_id,
 };
 pub use decision::{DECISION_CONTENT_TYPE, DECISION_VERSION, Decision, Outcome};
 pub use error::{CborProblem, Error, FieldProblem, HeaderLabel, KeyLineProblem, Part};

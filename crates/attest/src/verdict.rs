@@ -110,6 +110,7 @@ pub enum CosignatureStatus {
     Counts,
     /// The trust root does not have the key: nothing was checked.
     UnknownKey,
-    /// It verifies, but the key was not valid at the time, or is revoked.
+    /// It verifies, but the key was not valid at the time, or is revoked, or the time contradicts that of the
+    /// checkpoint or of the verifier.
     NotBelieved,
 }

@@ -188,8 +188,10 @@ impl<'a> Verifier<'a> {
         self.passed(part, "log-id");
         let facts = checkpoint.cosignatures().iter().map(|c| self.cosignature(checkpoint, c));
         let cosignatures = facts.collect::<Result<Vec<_>, _>>()?;
-        if !cosignatures.is_empty() {
-            self.passed(Part::Cosignature, "signature");
+        if cosignatures.iter().any(|fact| fact.status != CosignatureStatus::UnknownKey) {
+            for name in ["purpose", "algorithm-of-key", "signature"] {
+                self.passed(Part::Cosignature, name);
+            }
         }
         let counting = cosignatures.iter().filter(|fact| fact.status == CosignatureStatus::Counts);
         let existed_by = counting.map(|fact| fact.time_unix_ms).chain(self.at_unix_ms).min();
@@ -219,10 +221,12 @@ impl<'a> Verifier<'a> {
             }
             Some(record) => {
                 checkpoint.verify_cosignature(cosignature, &record.key)?;
-                match check_timestamp(part, record, time_unix_ms, self.at_unix_ms) {
-                    Ok(()) => CosignatureStatus::Counts,
-                    Err(_) => CosignatureStatus::NotBelieved,
-                }
+                let believed = check_timestamp(part, record, time_unix_ms, self.at_unix_ms)
+                    .and_then(|()| {
+                        check_order(Part::Checkpoint, checkpoint.head().time_unix_ms, time_unix_ms)
+                    })
+                    .and_then(|()| self.at_unix_ms.map_or(Ok(()), |at| check_order(part, time_unix_ms, at)));
+                if believed.is_ok() { CosignatureStatus::Counts } else { CosignatureStatus::NotBelieved }
             }
         };
         Ok(CosignatureFact { key_id, time_unix_ms, status })

@@ -1,6 +1,7 @@
 //! Attestations from the outside: what is accepted, what is refused and why, and the golden files.
 
 mod broken;
+mod cosignatures;
 mod evidence;
 mod flips;
 mod golden;
