@@ -59,7 +59,7 @@ impl<'a> Envelope<'a> {
         let envelope = Sign1::parse(part, MAX_ATTESTATION_BYTES, bytes, no_unprotected(part))?;
         let payload = envelope.attached(part)?;
         let (signed, _) = form.read(envelope.protected)?;
-        Algorithm::from_cose_number(part, signed.algorithm)?;
+        Algorithm::from_cose_number(form.part, signed.algorithm)?;
         Ok(Self { part, protected: envelope.protected, payload, signature: envelope.signature, signed })
     }
 

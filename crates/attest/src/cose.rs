@@ -1,6 +1,6 @@
 //! COSE structures (RFC 9052) that every signed object here is made of.
 
-use crate::algorithm::{Algorithm, KEY_ID_BYTES, KeyId, PublicKey, Signer};
+use crate::algorithm::{KEY_ID_BYTES, KeyId, PublicKey, Signer};
 use crate::cbor::{self, Reader, Writer};
 use crate::error::{Error, FieldProblem, HeaderLabel, Part};
 
@@ -24,11 +24,10 @@ pub(crate) struct Signature {
 impl Signature {
     /// Checks that the algorithm of the header is that of the key.
     pub(crate) fn check_algorithm(&self, part: Part, key: &PublicKey) -> Result<(), Error> {
-        let claimed = Algorithm::from_cose_number(part, self.algorithm)?;
-        if claimed == key.algorithm() {
+        if self.algorithm == key.algorithm().cose_number() {
             return Ok(());
         }
-        Err(Error::AlgorithmMismatch { part, key_id: self.key_id, claimed })
+        Err(Error::AlgorithmMismatch { part, key_id: self.key_id, claimed: self.algorithm })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::algorithm::{Algorithm, KeyId, Purpose};
+use crate::algorithm::{KeyId, Purpose};
 use crate::digest::DigestKind;
 use crate::log::LogError;
 
@@ -241,14 +241,14 @@ pub enum Error {
         algorithm: i64,
     },
     /// The header names another algorithm than the key has (peer).
-    #[error("{part}: signed with {claimed}, which is not the algorithm of key {}", hex(.key_id))]
+    #[error("{part}: signed with COSE algorithm {claimed}, which is not that of key {}", hex(.key_id))]
     AlgorithmMismatch {
         /// Where.
         part: Part,
         /// The key.
         key_id: KeyId,
-        /// The algorithm of the header.
-        claimed: Algorithm,
+        /// COSE number of the algorithm in the header.
+        claimed: i64,
     },
     /// Signed with a key that is not trusted (peer, or the caller's list is too old).
     #[error("{part}: key {} is not trusted", hex(.key_id))]

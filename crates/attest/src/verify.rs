@@ -196,8 +196,9 @@ impl<'a> Verifier<'a> {
         let counting = cosignatures.iter().filter(|fact| fact.status == CosignatureStatus::Counts);
         let existed_by = counting.map(|fact| fact.time_unix_ms).chain(self.at_unix_ms).min();
         check_timestamp(part, record, head.time_unix_ms, existed_by)?;
-        self.passed(part, "expired");
-        self.passed(part, "revoked");
+        for name in ["not-yet-valid", "expired", "revoked"] {
+            self.passed(part, name);
+        }
         if let Some(at) = self.at_unix_ms {
             check_order(part, head.time_unix_ms, at)?;
             self.passed(part, "time-order");
@@ -266,8 +267,9 @@ impl<'a> Verifier<'a> {
     ) -> Result<(), Error> {
         let existed_by = log.map(|log| log.head.time_unix_ms).into_iter().chain(self.at_unix_ms).min();
         check_signer(part, record, made_unix_ms, existed_by)?;
-        self.passed(part, "expired");
-        self.passed(part, "revoked");
+        for name in ["not-yet-valid", "expired", "revoked"] {
+            self.passed(part, name);
+        }
         Ok(())
     }
 

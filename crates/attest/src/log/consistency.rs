@@ -85,11 +85,11 @@ pub fn root_from_consistency(
     proof: &[Hash],
 ) -> Result<Hash, LogError> {
     let expected = consistency_proof_length(old_size, new_size)?;
-    if proof.len() != expected {
-        return Err(LogError::WrongProofLength { expected, actual: proof.len() });
-    }
     if old_size == 0 {
         return Err(LogError::IndexOutOfRange { index: 0, size: 0 });
+    }
+    if proof.len() != expected {
+        return Err(LogError::WrongProofLength { expected, actual: proof.len() });
     }
     if old_size == new_size {
         return Ok(*old_root);

@@ -2,8 +2,7 @@
 
 use tyto_attest::digest::DigestKind;
 use tyto_attest::{
-    Algorithm, AttestationFile, CborProblem, Error, FieldProblem, HeaderLabel, Part, verify_attestation,
-    verify_file,
+    AttestationFile, CborProblem, Error, FieldProblem, HeaderLabel, Part, verify_attestation, verify_file,
 };
 
 use crate::raw;
@@ -155,7 +154,7 @@ fn headers() -> Vec<Case> {
         (
             "algorithm-ml-dsa-44",
             replaced(0, raw::negative(-48)),
-            Error::UnknownAlgorithm { part: Part::Envelope, algorithm: -48 },
+            Error::UnknownAlgorithm { part, algorithm: -48 },
         ),
         (
             "algorithm-as-text",
@@ -189,7 +188,7 @@ fn headers() -> Vec<Case> {
             Error::AlgorithmMismatch {
                 part: Part::Envelope,
                 key_id: sample::signing_key().verifying_key().key_id(),
-                claimed: Algorithm::SlhDsa(tyto_pqc::slhdsa::ParameterSet::Shake128s),
+                claimed: -70_026,
             },
         ),
         (

@@ -214,8 +214,16 @@ fn each_way_a_consistency_proof_can_be_wrong_has_its_name() {
     assert_eq!(verify(0, &empty_root(), 13, &new, &[]), Ok(()));
     assert_eq!(verify(0, &old, 13, &new, &[]), Err(LogError::WrongOldRoot));
     assert_eq!(verify(0, &empty_root(), 0, &new, &[]), Err(LogError::WrongNewRoot));
-    let superfluous = Err(LogError::WrongProofLength { expected: 0, actual: 1 });
-    assert_eq!(verify(0, &empty_root(), 13, &new, &[new]), superfluous);
+    let nothing = Err(LogError::IndexOutOfRange { index: 0, size: 0 });
+    assert_eq!(
+        verify(0, &empty_root(), 13, &new, &[new]),
+        nothing,
+        "from the empty tree no proof leads anywhere"
+    );
+    assert_eq!(
+        root_from_consistency(0, &empty_root(), 13, &[]),
+        Err(LogError::IndexOutOfRange { index: 0, size: 0 })
+    );
 }
 
 #[test]
