@@ -17,6 +17,7 @@ from dilithium_py.ml_dsa import ML_DSA_65
 HERE = pathlib.Path(__file__).parent
 CONTENT_TYPE = "application/vnd.tyto.attestation+cbor"
 CHECKPOINT_TYPE = "application/vnd.tyto.checkpoint+cbor"
+COSIGNATURE_TYPE = "application/vnd.tyto.cosignature+cbor"
 MAX_ATTESTATION = 6144
 MAX_CHECKPOINT = 256 << 10
 MAX_CONTENT = 64 << 20
@@ -32,7 +33,7 @@ MATCH = ["parameter_set", "gallery_id", "mask_epoch", "manifest_version", "block
 DOCUMENT_DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64, "sha3-256": 32, "sha3-384": 48, "sha3-512": 64}
 GALLERY_CHANGES = ("create-gallery", "delete-gallery", "provision", "enrol", "remove")
 KNOWN_ALGORITHMS = {-49, *range(-70031, -70019)}
-TREE_HEAD, VDS = -70101, -70100
+TREE_HEAD, VDS, COSIGNED_AT = -70101, -70100, -70102
 
 
 class Rejected(Exception):
@@ -277,9 +278,21 @@ def read_tree_head(protected):
     return dict(zip(("log_id", "size", "root", "time"), head[1:]))
 
 
+def read_cosignature(items):
+    """The form of a co-signature: all that is checked if its key is unknown."""
+    need(isinstance(items, (list, tuple)) and len(items) == 3)
+    protected, unprotected, signature = items
+    need(is_bytes(protected) and isinstance(unprotected, Mapping) and not unprotected and is_bytes(signature))
+    need(is_uint(read_header(protected, COSIGNATURE_TYPE, (COSIGNED_AT,), (COSIGNED_AT,))[COSIGNED_AT]))
+
+
 def read_receipt(data, proof_type):
     protected, unprotected, payload, _ = read_sign1(data, MAX_CHECKPOINT)
     need(unprotected.keys() - {11} == {396} and payload is None)
+    if 11 in unprotected:
+        need(isinstance(unprotected[11], (list, tuple)) and 1 <= len(unprotected[11]) <= 16)
+        for cosignature in unprotected[11]:
+            read_cosignature(cosignature)
     proofs = unprotected[396]
     need(isinstance(proofs, Mapping) and proofs.keys() == {proof_type} and len(proofs[proof_type]) == 1)
     proof = decode(proofs[proof_type][0])
@@ -339,7 +352,7 @@ def check_evidence(cases):
             check = lambda: check_merkle_part(data)
         else:
             continue
-        of_receipt = case.get("part") in ("receipt", "checkpoint") and case["check"] in (
+        of_receipt = case.get("part") in ("receipt", "checkpoint", "co-signature") and case["check"] in (
             MERKLE_CHECKS | {"critical-header", "field", "version", "algorithm", "trailing-bytes", "cbor"})
         try:
             check()

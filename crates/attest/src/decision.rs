@@ -46,13 +46,13 @@ impl Outcome {
 /// A decision. The score itself is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Who decided.
+    /// Who decided: the name of the signing key in the trust root.
     pub tenant: String,
     /// For whom.
     pub audience: String,
     /// When, by the tenant's clock.
     pub decided_at_unix_ms: u64,
-    /// About whom: the subject's pseudonym. `None` if an identification found nobody.
+    /// About whom: the subject's pseudonym. `None` if an identification found nobody, and never of a match.
     pub subject: Option<[u8; 16]>,
     /// How.
     pub outcome: Outcome,
@@ -67,7 +67,8 @@ impl Decision {
     /// Signs the decision. Returns the tagged `COSE_Sign1` structure.
     ///
     /// # Errors
-    /// [`Error::Field`] if a text is too long or has control characters; [`Error::Signing`].
+    /// [`Error::Field`] if a text is too long or has control characters, or a match has no subject;
+    /// [`Error::Signing`].
     pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, Error> {
         sign1(&HEADER, &self.encode()?, key)
     }
@@ -75,6 +76,7 @@ impl Decision {
     fn encode(&self) -> Result<Vec<u8>, Error> {
         let texts = [("tenant", Some(self.tenant.as_str())), ("audience", Some(&self.audience))];
         check_texts(Part::Decision, &texts)?;
+        self.check()?;
         let mut w = Writer::default();
         let mut fields = FieldWriter::open(&mut w, ENTRIES);
         fields.next().uint(DECISION_VERSION);
@@ -97,7 +99,7 @@ impl Decision {
             return Err(Error::UnknownVersion { part, version });
         }
         r.expect("decision", ENTRIES)?;
-        Ok(Self {
+        let decision = Self {
             tenant: r.next("tenant", text)?,
             audience: r.next("audience", text)?,
             decided_at_unix_ms: r.next("decided_at_unix_ms", Reader::uint)?,
@@ -106,7 +108,18 @@ impl Decision {
                 .next("outcome", |r| Outcome::from_name(r.text()?).ok_or(FieldProblem::UnknownValue))?,
             threshold: r.next("threshold", Reader::int)?,
             attestation_digest: r.next("attestation_digest", Reader::bytes_exact)?,
-        })
+        };
+        decision.check()?;
+        Ok(decision)
+    }
+
+    /// The rule that the types do not hold.
+    fn check(&self) -> Result<(), Error> {
+        if self.outcome == Outcome::Match && self.subject.is_none() {
+            let problem = FieldProblem::Missing;
+            return Err(Error::Field { part: Part::Decision, field: "subject", problem });
+        }
+        Ok(())
     }
 
     /// Takes a signed decision apart; nothing is verified.

@@ -364,6 +364,15 @@ pub enum Error {
     /// The decision rests on another attestation (peer).
     #[error("the decision rests on another attestation")]
     OtherAttestation,
+    /// The decision is by another tenant than the trust root has its key for (peer).
+    #[error("the decision names another tenant than key {} is for", hex(.key_id))]
+    OtherTenant {
+        /// The key that signed.
+        key_id: KeyId,
+    },
+    /// The decision rests on a statement that is not about a match (peer).
+    #[error("the decision rests on a statement that is not about a match")]
+    DecisionOnNoMatch,
     /// The trust root is not a newer version of the one that is known (peer, or the caller).
     #[error("trust root version {offered} is not newer than version {known}")]
     RootNotNewer {
@@ -447,6 +456,8 @@ impl Error {
             Self::Proof { problem, .. } => problem.check(),
             Self::PreviousCheckpoint { .. } => "previous-checkpoint",
             Self::OtherAttestation => "decision-digest",
+            Self::OtherTenant { .. } => "tenant",
+            Self::DecisionOnNoMatch => "decision-kind",
             Self::RootNotNewer { .. } => "root-version",
             Self::RootRegression { .. } | Self::RootChanged { .. } => "root-regression",
             Self::UnknownVersion { .. } => "version",
@@ -481,7 +492,7 @@ impl Error {
             | Self::UnknownVersion { part, .. } => *part,
             Self::SizeMismatch { .. } => Part::Receipt,
             Self::PreviousCheckpoint { .. } | Self::UnknownStatementVersion { .. } => Part::Statement,
-            Self::OtherAttestation => Part::Decision,
+            Self::OtherAttestation | Self::OtherTenant { .. } | Self::DecisionOnNoMatch => Part::Decision,
             Self::RootNotNewer { .. } | Self::RootRegression { .. } | Self::RootChanged { .. } => {
                 Part::TrustRoot
             }

@@ -68,5 +68,7 @@ pub use statement::{
     MatchResult, Operation, PreviousCheckpoint, STATEMENT_VERSION, Statement,
 };
 pub use validity::MAX_CLOCK_SKEW_MS;
-pub use verdict::{Check, CosignatureFact, CosignatureStatus, Existence, LogFact, Verdict, Verified};
+pub use verdict::{
+    Check, CosignatureFact, CosignatureStatus, DecisionFact, Existence, LogFact, Verdict, Verified,
+};
 pub use verify::{verify, verify_consistency};

@@ -15,9 +15,16 @@ pub struct Verdict {
     pub checks: Vec<Check>,
     /// What is proved, or the check that failed.
     pub outcome: Result<Verified, Error>,
+    /// If a bundle is rejected for its decision alone: what it proves without it.
+    pub without_decision: Option<Verified>,
 }
 
 impl Verdict {
+    /// A rejection.
+    pub fn rejected(error: Error) -> Self {
+        Self { checks: Vec::new(), outcome: Err(error), without_decision: None }
+    }
+
     /// Whether every check was passed.
     pub fn is_accepted(&self) -> bool {
         self.outcome.is_ok()
@@ -57,7 +64,16 @@ pub struct Verified {
     /// Since when the evidence is known to exist.
     pub existence: Existence,
     /// The tenant's decision, if there is one.
-    pub decision: Option<Decision>,
+    pub decision: Option<DecisionFact>,
+}
+
+/// A tenant's decision and who signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionFact {
+    /// The decision. Its tenant is the one that the trust root has the key for.
+    pub decision: Decision,
+    /// The key that signed it.
+    pub key_id: KeyId,
 }
 
 /// The latest time by which the evidence is known to have existed, and who says so.

@@ -12,7 +12,9 @@ use crate::receipt::{ConsistencyReceipt, Receipt};
 use crate::roots::{KeyRecord, TrustRoot};
 use crate::statement::Statement;
 use crate::validity::{check_order, check_signer, check_timestamp};
-use crate::verdict::{Check, CosignatureFact, CosignatureStatus, Existence, LogFact, Verdict, Verified};
+use crate::verdict::{
+    Check, CosignatureFact, CosignatureStatus, DecisionFact, Existence, LogFact, Verdict, Verified,
+};
 
 /// Verifies a bundle, or a bare attestation, decision or checkpoint: their first bytes tell them apart.
 ///
@@ -51,6 +53,8 @@ struct Verifier<'a> {
     roots: &'a TrustRoot,
     at_unix_ms: Option<u64>,
     checks: Vec<Check>,
+    /// What a bundle proves before its decision is looked at.
+    without_decision: Option<Verified>,
 }
 
 impl<'a> Verifier<'a> {
@@ -59,9 +63,10 @@ impl<'a> Verifier<'a> {
         at_unix_ms: Option<u64>,
         verify: impl FnOnce(&mut Self) -> Result<Verified, Error>,
     ) -> Verdict {
-        let mut verifier = Self { roots, at_unix_ms, checks: Vec::new() };
+        let mut verifier = Self { roots, at_unix_ms, checks: Vec::new(), without_decision: None };
         let outcome = verify(&mut verifier);
-        Verdict { checks: verifier.checks, outcome }
+        let without_decision = verifier.without_decision.filter(|_| outcome.is_err());
+        Verdict { checks: verifier.checks, outcome, without_decision }
     }
 
     fn passed(&mut self, part: Part, name: &'static str) {
@@ -88,13 +93,14 @@ impl<'a> Verifier<'a> {
         if let Some(record) = signer {
             self.signer(Part::Statement, record, statement.issued_at_unix_ms, log.as_ref())?;
         }
-        let decision = match &bundle.decision {
-            Some(decision) => Some(self.decision_about(decision, entries.next(), &statement, &leaf)?),
-            None => None,
-        };
         let existence = self.existence(log.as_ref());
         let signer = signer.map(KeyRecord::key_id);
-        Ok(Verified { statement: Some(statement), signer, log, existence, decision })
+        let verified =
+            Verified { statement: Some(statement.clone()), signer, log, existence, decision: None };
+        let Some(decision) = &bundle.decision else { return Ok(verified) };
+        self.without_decision = Some(verified.clone());
+        let decision = self.decision_about(decision, entries.next(), &statement, &leaf)?;
+        Ok(Verified { decision: Some(decision), ..verified })
     }
 
     fn bare_attestation(&mut self, bytes: &[u8]) -> Result<Verified, Error> {
@@ -273,7 +279,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn decision(&mut self, bytes: &[u8], entry: Option<&KeyEntry>) -> Result<Decision, Error> {
+    fn decision(&mut self, bytes: &[u8], entry: Option<&KeyEntry>) -> Result<DecisionFact, Error> {
         let part = Part::Decision;
         let envelope = Decision::open(bytes)?;
         self.passed(part, "format");
@@ -281,12 +287,17 @@ impl<'a> Verifier<'a> {
         envelope.verify(&record.key)?;
         self.passed(part, "signature");
         let decision = Decision::decode(envelope.payload())?;
+        let key_id = record.key_id();
+        if decision.tenant != record.name {
+            return Err(Error::OtherTenant { key_id });
+        }
+        self.passed(part, "tenant");
         if let Some(at) = self.at_unix_ms {
             check_order(part, decision.decided_at_unix_ms, at)?;
             self.passed(part, "time-order");
         }
         self.signer(part, record, decision.decided_at_unix_ms, None)?;
-        Ok(decision)
+        Ok(DecisionFact { decision, key_id })
     }
 
     fn decision_about(
@@ -295,14 +306,20 @@ impl<'a> Verifier<'a> {
         entry: Option<&KeyEntry>,
         statement: &Statement,
         leaf: &Hash,
-    ) -> Result<Decision, Error> {
-        let decision = self.decision(bytes, entry)?;
-        if decision.attestation_digest != *leaf {
+    ) -> Result<DecisionFact, Error> {
+        let part = Part::Decision;
+        let fact = self.decision(bytes, entry)?;
+        if fact.decision.attestation_digest != *leaf {
             return Err(Error::OtherAttestation);
         }
-        self.passed(Part::Decision, "decision-digest");
-        check_order(Part::Statement, statement.issued_at_unix_ms, decision.decided_at_unix_ms)?;
-        Ok(decision)
+        self.passed(part, "decision-digest");
+        if statement.match_result().is_none() {
+            return Err(Error::DecisionOnNoMatch);
+        }
+        self.passed(part, "decision-kind");
+        check_order(part, statement.issued_at_unix_ms, fact.decision.decided_at_unix_ms)?;
+        self.passed(part, "time-order");
+        Ok(fact)
     }
 
     fn existence(&self, log: Option<&LogFact>) -> Existence {

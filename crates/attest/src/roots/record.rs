@@ -17,7 +17,7 @@ pub struct KeyRecord {
     pub purpose: Purpose,
     /// The log whose checkpoints it may sign: of keys for the purpose [`Purpose::Log`], and of no others.
     pub log_id: Option<[u8; 32]>,
-    /// What people call the key.
+    /// What people call the key. Of keys for the purpose [`Purpose::Decision`]: the tenant whose decisions it signs.
     pub name: String,
     /// Begin of its validity.
     pub valid_from_unix_ms: u64,
@@ -137,7 +137,7 @@ impl KeyRecord {
     }
 
     /// Whether a newer record of the same key takes nothing back: it may shorten the validity, revoke the key, or
-    /// move the revocation to an earlier time.
+    /// move the revocation to an earlier time. A key of decisions stays the same tenant's.
     pub(super) fn may_become(&self, newer: &Self) -> bool {
         let ends_no_later = |newer: Option<u64>, older: Option<u64>| match (newer, older) {
             (_, None) => true,
@@ -147,6 +147,7 @@ impl KeyRecord {
         let revoked = |record: &Self| record.revocation.map(|revocation| revocation.revoked_at_unix_ms);
         (self.purpose, self.log_id, self.valid_from_unix_ms)
             == (newer.purpose, newer.log_id, newer.valid_from_unix_ms)
+            && (self.purpose != Purpose::Decision || self.name == newer.name)
             && ends_no_later(newer.valid_until_unix_ms, self.valid_until_unix_ms)
             && ends_no_later(revoked(newer), revoked(self))
     }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod cosignatures;
+mod decisions;
 mod evidence;
 mod flips;
 mod golden;

@@ -21,6 +21,9 @@ pub(crate) const COSIGNED_AT: u64 = ISSUED_AT + 3_000;
 pub(crate) const NOW: u64 = ISSUED_AT + 1_000_000;
 const DAY: u64 = 24 * 3600 * 1000;
 
+/// Whose decisions the key for decisions signs.
+pub(crate) const TENANT: &str = "tenant.example";
+
 /// Place of the evidence in the log, and size of the log.
 pub(crate) const INDEX: u64 = 5;
 pub(crate) const SIZE: u64 = 11;
@@ -62,7 +65,7 @@ pub(crate) fn record<K: Signer>(key: &K, purpose: Purpose) -> KeyRecord {
         key: key.public_key(),
         purpose,
         log_id: (purpose == Purpose::Log).then(log_id),
-        name: format!("{purpose} key"),
+        name: if purpose == Purpose::Decision { TENANT.into() } else { format!("{purpose} key") },
         valid_from_unix_ms: ISSUED_AT - DAY,
         valid_until_unix_ms: Some(ISSUED_AT + 365 * DAY),
         revocation: None,
@@ -173,7 +176,7 @@ pub(crate) fn receipt_only(statement: &Statement) -> Bundle {
 
 pub(crate) fn decision(attestation_digest: Hash) -> Decision {
     Decision {
-        tenant: "tenant.example".into(),
+        tenant: TENANT.into(),
         audience: "border-control.example".into(),
         decided_at_unix_ms: DECIDED_AT,
         subject: Some([0x5b; 16]),

@@ -1,24 +1,39 @@
 //! The cases.
 
+use tyto_attest::log::empty_root;
 use tyto_attest::{
     Bundle, Checkpoint, Content, LABEL_TREE_HEAD, LogState, Part, PreviousCheckpoint, Purpose, Statement,
-    TrustRoot,
+    TreeHead, TrustRoot,
 };
 
 use super::make::*;
 use super::roots::REVOKED_AT;
-use super::{Case, FIRST, Form, OLD_CHECKPOINT, signed_trust_root, trust_root};
+use super::{Case, EMPTY_CHECKPOINT, FIRST, Form, OLD_CHECKPOINT, signed_trust_root, trust_root};
 use crate::world::{
-    self, CHECKPOINT_AT, DECIDED_AT, INDEX, ISSUED_AT, SIZE, decision_key, log_id, log_key, new_root_key,
-    root_key, unknown_log_key, witness_key,
+    self, CHECKPOINT_AT, COSIGNED_AT, DECIDED_AT, INDEX, ISSUED_AT, SIZE, decision_key, log_id, log_key,
+    new_root_key, root_key, unknown_log_key, witness_key,
 };
 use crate::{raw, sample};
 
+/// How the protected header of a co-signature with ML-DSA-65 begins.
+const COSIGNED_WITH_ML_DSA: &[u8] = &[0xa5, 1, 0x38, 0x30, 2, 0x81];
+
 pub(crate) fn all() -> Vec<Case> {
-    [accepted(), forms(), keys(), receipts(), heads(), times(), decisions(), consistencies(), trust_roots()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accepted(),
+        forms(),
+        keys(),
+        receipts(),
+        heads(),
+        cosignatures(),
+        times(),
+        decisions(),
+        consistencies(),
+        trust_roots(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn accepted() -> Vec<Case> {
@@ -29,7 +44,11 @@ fn accepted() -> Vec<Case> {
         Case::new("without-receipt", || encoded(&without_receipt())),
         Case::new("with-decision", decided),
         Case::new("cosigned", cosigned),
-        Case::new("cosigned-by-unknown", || cosigned_by(&sample::untrusted_key(), false)),
+        Case::new("cosigned-by-unknown", || cosigned_at(COSIGNED_AT, &sample::untrusted_key())),
+        Case::new("cosigned-by-unknown-algorithm", || {
+            // alg -49 of the co-signature, and one that is no algorithm here.
+            cosigned_altered(&sample::untrusted_key(), COSIGNED_WITH_ML_DSA, &[0xa5, 1, 0x38, 0x63, 2, 0x81])
+        }),
         Case::new("document", || {
             let document = sample::other_statements().remove(0).1.claim;
             encoded(&world::receipt_only(&Statement { claim: document, ..world::statement() }))
@@ -38,6 +57,10 @@ fn accepted() -> Vec<Case> {
         Case::new("decision", || world::decision([0xab; 32]).sign(&decision_key()).unwrap()),
         Case::new("checkpoint", || {
             Checkpoint::sign(world::head(b"the entry", SIZE), log_key()).unwrap().encode()
+        }),
+        Case::new(EMPTY_CHECKPOINT, || {
+            let head = TreeHead { size: 0, root: empty_root(), ..world::head(b"the entry", SIZE) };
+            Checkpoint::sign(head, log_key()).unwrap().encode()
         }),
         Case::new(OLD_CHECKPOINT, || {
             Checkpoint::sign(world::head(b"the entry", 6), log_key()).unwrap().encode()
@@ -196,6 +219,13 @@ fn receipts() -> Vec<Case> {
         .rejected(checkpoint, "field"),
         Case::new("checkpoint-other-tree", || raw_receipt(|r| r.protected[VDS].1 = raw::uint(1)))
             .rejected(checkpoint, "field"),
+        Case::new("checkpoint-version-2-algorithm-unknown", || {
+            raw_receipt(|r| {
+                r.protected[ALG].1 = raw::negative(-7);
+                r.protected[HEAD].1 = raw_head(&world::head(&[], SIZE), 2);
+            })
+        })
+        .rejected(checkpoint, "version"),
         Case::new("checkpoint-version-2", || {
             raw_receipt(|r| r.protected[HEAD].1 = raw_head(&world::head(&[], SIZE), 2))
         })
@@ -234,10 +264,38 @@ fn heads() -> Vec<Case> {
             [&bytes[..header_end], &spliced(bytes[header_end..].to_vec(), &root, &other)].concat()
         })
         .rejected(checkpoint, "field"),
-        Case::new("cosignature-of-another-checkpoint", || cosigned_by(witness_key(), true))
-            .rejected(Part::Cosignature, "signature"),
-        Case::new("cosigned-by-signer", || cosigned_by(&sample::signing_key(), false))
-            .rejected(Part::Cosignature, "purpose"),
+    ]
+}
+
+fn cosignatures() -> Vec<Case> {
+    let part = Part::Cosignature;
+    vec![
+        Case::new("cosignature-of-another-checkpoint", || {
+            cosigned_with(|checkpoint| {
+                let head = TreeHead { size: SIZE + 1, ..*checkpoint.head() };
+                let other = Checkpoint::sign(head, log_key()).unwrap();
+                other.cosign(COSIGNED_AT, witness_key()).unwrap()
+            })
+        })
+        .rejected(part, "signature"),
+        Case::new("cosigned-by-signer", || cosigned_at(COSIGNED_AT, &sample::signing_key()))
+            .rejected(part, "purpose"),
+        Case::new("cosigned-with-unknown-algorithm", || {
+            // alg -70027 of the co-signature, and one that is no algorithm here.
+            let (known, unknown) = ([1, 0x3a, 0, 1, 0x11, 0x8a], [1, 0x3a, 0, 1, 0x38, 0x7e]);
+            cosigned_altered(witness_key(), &known, &unknown)
+        })
+        .rejected(part, "algorithm-of-key"),
+        Case::new("cosigned-by-unknown-malformed", || {
+            let (known, unknown) = (&b"tyto.cosignature"[..], &b"tyto.countersign"[..]);
+            cosigned_altered(&sample::untrusted_key(), known, unknown)
+        })
+        .rejected(part, "field"),
+        Case::new("cosigned-long-before-checkpoint", || cosigned_at(CHECKPOINT_AT - 300_001, witness_key())),
+        // Only co-signatures that count show that a checkpoint is older than a revocation.
+        Case::of("log-revoked-cosigned-long-before-checkpoint", "cosigned-long-before-checkpoint")
+            .roots("log-revoked")
+            .rejected(Part::Checkpoint, "revoked"),
     ]
 }
 
@@ -325,7 +383,31 @@ fn decisions() -> Vec<Case> {
         Case::new("decision-before-statement", || {
             encoded(&world::decided(world::bundle(), |d| d.decided_at_unix_ms = ISSUED_AT - 300_001))
         })
-        .rejected(Part::Statement, "time-order"),
+        .rejected(part, "time-order"),
+        Case::new("decision-about-nobody", || {
+            encoded(&world::decided(world::bundle(), |d| {
+                (d.subject, d.outcome) = (None, tyto_attest::Outcome::NonMatch);
+            }))
+        }),
+        Case::new("decision-without-subject", || {
+            let mut bundle = world::bundle();
+            decision_without_subject(&mut bundle);
+            encoded(&bundle)
+        })
+        .rejected(part, "field"),
+        Case::new("decision-of-another-tenant", || {
+            encoded(&world::decided(world::bundle(), |d| d.tenant = "other.example".into()))
+        })
+        .rejected(part, "tenant"),
+        Case::new("decision-on-document", || {
+            let document = sample::other_statements().remove(0).1.claim;
+            let statement = Statement { claim: document, ..world::statement() };
+            encoded(&world::decided(world::receipt_only(&statement), |_| {}))
+        })
+        .rejected(part, "decision-kind"),
+        Case::of("decision-expired-seen-before", "with-decision")
+            .roots("decision-expired")
+            .at(Some(REVOKED_AT - 1)),
         Case::of("decision-in-the-future", "with-decision")
             .at(Some(DECIDED_AT - 300_001))
             .rejected(part, "time-order"),
@@ -354,6 +436,9 @@ fn consistencies() -> Vec<Case> {
         case("consistency-wrong-root", || consistency(6, |path| flip(path.last_mut().unwrap(), 0)))
             .rejected(part, "root"),
         case("consistency-from-another-size", || consistency(5, |_| {})).rejected(part, "tree-size"),
+        case("consistency-from-nothing", consistency_from_nothing)
+            .from(EMPTY_CHECKPOINT)
+            .rejected(part, "leaf-index"),
         case("consistency-log-unknown", || consistency(6, |_| {}))
             .roots("log-unknown")
             .rejected(Part::Checkpoint, "key-id"),
@@ -388,6 +473,34 @@ fn trust_roots() -> Vec<Case> {
             spliced(signed_trust_root("main"), &payload_begins, &[0xa7, 0x01, 0x02, 0x02])
         })
         .rejected(part, "version"),
+        first("root-version-0", || {
+            let payload_begins = [0xa7, 0x01, 0x01, 0x02, 0x01];
+            spliced(signed_trust_root("main"), &payload_begins, &[0xa7, 0x01, 0x01, 0x02, 0x00])
+        })
+        .rejected(part, "field"),
+        update("root-renamed", || newer_root(|roots| roots.name = "other.example".into()))
+            .rejected(part, "root-regression"),
+        update("root-issued-earlier", || {
+            newer_root(|roots| roots.issued_at_unix_ms = world::roots().issued_at_unix_ms - 1)
+        })
+        .rejected(part, "root-regression"),
+        case("root-last-revocation-withdrawn", || {
+            newer_root_of("signer-revoked-at-the-end", |roots| {
+                let mut record = roots.get(&sample::signing_key().verifying_key().key_id()).unwrap().clone();
+                record.revocation = None;
+                roots.insert(record);
+            })
+        })
+        .roots("signer-revoked-at-the-end")
+        .rejected(part, "root-regression"),
+        update("root-of-another-tenant", || {
+            newer_root(|roots| {
+                let mut record = roots.get(&decision_key().verifying_key().key_id()).unwrap().clone();
+                record.name = "other.example".into();
+                roots.insert(record);
+            })
+        })
+        .rejected(part, "root-regression"),
         update("root-newer", || newer_root(|_| {})),
         update("root-rotated-later", || {
             let mut roots = trust_root("signer-revoked-after-checkpoint").next_version(ISSUED_AT);

@@ -2,8 +2,9 @@
 
 use tyto_attest::log::{consistency_proof, inclusion_proof};
 use tyto_attest::{
-    Bundle, CHECKPOINT_CONTENT_TYPE, Checkpoint, ConsistencyReceipt, Content, LABEL_TREE_HEAD, Signer,
-    Statement, TreeHead, TrustRoot, VDS_RFC9162_SHA3_256, sign,
+    Bundle, CHECKPOINT_CONTENT_TYPE, Checkpoint, ConsistencyReceipt, Content, Cosignature,
+    DECISION_CONTENT_TYPE, LABEL_TREE_HEAD, Purpose, Signer, Statement, TreeHead, TrustRoot,
+    VDS_RFC9162_SHA3_256, sign,
 };
 use tyto_pqc::slhdsa::SigningKey;
 
@@ -27,14 +28,15 @@ pub(super) fn receipt_only() -> Vec<u8> {
     encoded(&world::receipt_only(&world::statement()))
 }
 
-pub(super) fn cosigned_by(key: &dyn Signer, break_it: bool) -> Vec<u8> {
+/// The default bundle with a co-signature by this key, of this time.
+pub(super) fn cosigned_at(time_unix_ms: u64, key: &dyn Signer) -> Vec<u8> {
+    cosigned_with(|checkpoint| checkpoint.cosign(time_unix_ms, key).unwrap())
+}
+
+pub(super) fn cosigned_with(cosign: impl FnOnce(&Checkpoint) -> Cosignature) -> Vec<u8> {
     let attestation = world::attestation();
-    let head = world::head(&attestation, SIZE);
-    let mut checkpoint = Checkpoint::sign(head, log_key()).unwrap();
-    let other = Checkpoint::sign(TreeHead { size: SIZE + 1, ..head }, log_key()).unwrap();
-    let cosigned = if break_it { &other } else { &checkpoint };
-    let cosignature = cosigned.cosign(COSIGNED_AT, key).unwrap();
-    checkpoint.add_cosignature(cosignature).unwrap();
+    let mut checkpoint = Checkpoint::sign(world::head(&attestation, SIZE), log_key()).unwrap();
+    checkpoint.add_cosignature(cosign(&checkpoint)).unwrap();
     let path = inclusion_proof(&world::log(&attestation).0, INDEX, SIZE).unwrap();
     let receipt = tyto_attest::Receipt::new(checkpoint, INDEX, path).encode();
     let keys = vec![world::signer_entry(), world::log_entry()];
@@ -43,7 +45,38 @@ pub(super) fn cosigned_by(key: &dyn Signer, break_it: bool) -> Vec<u8> {
 }
 
 pub(super) fn cosigned() -> Vec<u8> {
-    cosigned_by(witness_key(), false)
+    cosigned_at(COSIGNED_AT, witness_key())
+}
+
+/// The bundle with a co-signature of which some bytes are replaced.
+pub(super) fn cosigned_altered(key: &dyn Signer, needle: &[u8], replacement: &[u8]) -> Vec<u8> {
+    spliced(cosigned_at(COSIGNED_AT, key), needle, replacement)
+}
+
+/// The entries of a decision that is a match about nobody.
+pub(super) fn decision_without_subject(bundle: &mut Bundle) {
+    let decision = world::decision(bundle.content.leaf_hash());
+    let key = world::decision_key();
+    let header = raw::map(&[
+        (raw::uint(1), raw::negative(-49)),
+        (raw::uint(4), raw::bytes(&key.verifying_key().key_id())),
+        (raw::uint(16), raw::text(DECISION_CONTENT_TYPE)),
+    ]);
+    let payload = raw::map(&[
+        (raw::uint(1), raw::uint(1)),
+        (raw::uint(2), raw::text(&decision.tenant)),
+        (raw::uint(3), raw::text(&decision.audience)),
+        (raw::uint(4), raw::uint(decision.decided_at_unix_ms)),
+        (raw::uint(5), raw::null()),
+        (raw::uint(6), raw::text("match")),
+        (raw::uint(7), raw::negative(decision.threshold)),
+        (raw::uint(8), raw::bytes(&decision.attestation_digest)),
+    ]);
+    let signature = key.sign(&sample::to_sign(&header, &payload)).unwrap();
+    let empty = raw::map(&[]);
+    bundle.decision =
+        Some(sample::envelope(&raw::bytes(&header), &empty, &raw::bytes(&payload), &raw::bytes(&signature)));
+    bundle.keys.push(world::entry(&key, Purpose::Decision));
 }
 
 pub(super) fn without_receipt() -> Bundle {
@@ -169,9 +202,19 @@ pub(super) fn consistency(old_size: u64, change: impl FnOnce(&mut Vec<[u8; 32]>)
     ConsistencyReceipt::new(checkpoint, old_size, path).encode()
 }
 
+/// A receipt of consistency from the empty tree, with one hash.
+pub(super) fn consistency_from_nothing() -> Vec<u8> {
+    let checkpoint = Checkpoint::sign(world::head(b"the entry", SIZE), log_key()).unwrap();
+    ConsistencyReceipt::new(checkpoint, 0, vec![[0; 32]]).encode()
+}
+
 /// A later version of the trust root, of which something is changed.
 pub(super) fn newer_root(change: impl FnOnce(&mut TrustRoot)) -> Vec<u8> {
-    let mut roots = trust_root("signer-revoked-after-checkpoint").next_version(ISSUED_AT);
+    newer_root_of("signer-revoked-after-checkpoint", change)
+}
+
+pub(super) fn newer_root_of(name: &str, change: impl FnOnce(&mut TrustRoot)) -> Vec<u8> {
+    let mut roots = trust_root(name).next_version(ISSUED_AT);
     change(&mut roots);
     roots.sign(root_key(), None).unwrap()
 }

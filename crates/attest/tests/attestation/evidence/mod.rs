@@ -16,7 +16,7 @@ use crate::world::{NOW, root_key};
 pub(crate) enum Form {
     /// A bundle, or a bare attestation, decision or checkpoint.
     Evidence,
-    /// A consistency receipt, from the checkpoint [`OLD_CHECKPOINT`].
+    /// A consistency receipt, from the checkpoint of the case [`Case::old`].
     Consistency,
     /// A trust root, from the one that is named in [`Case::roots`] if that is not [`FIRST`].
     TrustRoot,
@@ -28,11 +28,16 @@ pub(crate) const FIRST: &str = "";
 /// The case whose bytes are the earlier checkpoint of the consistency receipts.
 pub(crate) const OLD_CHECKPOINT: &str = "checkpoint-old";
 
+/// The case whose bytes are the checkpoint of the empty log.
+pub(crate) const EMPTY_CHECKPOINT: &str = "checkpoint-empty";
+
 /// One case: what makes the bytes, and the check that rejects them.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) form: Form,
     pub(crate) roots: &'static str,
+    /// The case whose bytes are the earlier checkpoint, for consistency receipts.
+    pub(crate) old: &'static str,
     pub(crate) at: Option<u64>,
     pub(crate) rejected_by: Option<(Part, &'static str)>,
     pub(crate) source: Source,
@@ -48,14 +53,17 @@ pub(crate) enum Source {
 
 impl Case {
     const fn new(name: &'static str, make: fn() -> Vec<u8>) -> Self {
-        let source = Source::Made(make);
-        Self { name, form: Form::Evidence, roots: "main", at: Some(NOW), rejected_by: None, source }
+        Self::from_source(name, Source::Made(make))
     }
 
     /// The bytes of another case, under other circumstances.
     const fn of(name: &'static str, other: &'static str) -> Self {
-        let source = Source::Of(other);
-        Self { name, form: Form::Evidence, roots: "main", at: Some(NOW), rejected_by: None, source }
+        Self::from_source(name, Source::Of(other))
+    }
+
+    const fn from_source(name: &'static str, source: Source) -> Self {
+        let (form, roots, old) = (Form::Evidence, "main", OLD_CHECKPOINT);
+        Self { name, form, roots, old, at: Some(NOW), rejected_by: None, source }
     }
 
     /// The file with the bytes.
@@ -75,6 +83,10 @@ impl Case {
         Self { roots, ..self }
     }
 
+    const fn from(self, old: &'static str) -> Self {
+        Self { old, ..self }
+    }
+
     const fn at(self, at: Option<u64>) -> Self {
         Self { at, ..self }
     }
@@ -89,7 +101,7 @@ impl Case {
         match self.form {
             Form::Evidence => verify(bytes, &roots(self.roots), self.at).outcome.err(),
             Form::Consistency => {
-                let old = Checkpoint::parse(&read(&format!("evidence/{OLD_CHECKPOINT}.cbor"))).unwrap();
+                let old = Checkpoint::parse(&read(&format!("evidence/{}.cbor", self.old))).unwrap();
                 verify_consistency(bytes, old.head(), &roots(self.roots), self.at).outcome.err()
             }
             Form::TrustRoot if self.roots == FIRST => {

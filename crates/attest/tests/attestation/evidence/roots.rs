@@ -8,10 +8,11 @@ use crate::world::{
 };
 
 /// A trust root and the variations of it that the cases need.
-pub(crate) const ROOTS: [&str; 18] = [
+pub(crate) const ROOTS: [&str; 19] = [
     "main",
     "signer-revoked-after-checkpoint",
     "signer-revoked-before-checkpoint",
+    "signer-revoked-at-the-end",
     "signer-expired",
     "signer-expired-before-checkpoint",
     "signer-not-yet-valid",
@@ -61,6 +62,7 @@ pub(crate) fn trust_root(name: &str) -> TrustRoot {
         "main" => world::roots(),
         "signer-revoked-after-checkpoint" => change(&revoke(REVOKED_AT)),
         "signer-revoked-before-checkpoint" => change(&revoke(ISSUED_AT + 500)),
+        "signer-revoked-at-the-end" => change(&revoke(u64::MAX)),
         "signer-expired" => change(&expire(ISSUED_AT)),
         "signer-expired-before-checkpoint" => change(&expire(ISSUED_AT + 500)),
         "signer-not-yet-valid" => change(&begin(ISSUED_AT + 1)),

@@ -1,8 +1,8 @@
 //! Evidence judged by a trust root.
 
 use tyto_client::attest::{
-    self, AttestationFile, Check, Error as AttestError, Object, Part, TrustRoot, TrustedKeys, Verdict,
-    Verified,
+    self, AttestationFile, Check, DecisionFact, Error as AttestError, Object, Part, TrustRoot, TrustedKeys,
+    Verdict, Verified,
 };
 
 use super::{file, shape};
@@ -40,7 +40,11 @@ pub(super) fn judge(
         .with("trust_root", trust_root(roots))
         .with("checks", verdict.checks.iter().map(check).collect::<Value>())
         .with("rejection", rejection.as_ref().map(rejected))
-        .and(verdict.outcome.as_ref().map_or_else(|_| Fields::new(), proved));
+        .with("without_decision", verdict.without_decision.as_ref().map(proved))
+        .and(verdict.outcome.as_ref().map_or_else(
+            |_| Fields::new(),
+            |verified| proved(verified).with("decision", verified.decision.as_ref().map(decision)),
+        ));
     Judged { fields, rejection }
 }
 
@@ -48,7 +52,7 @@ pub(super) fn judge(
 fn verify_file(bytes: &[u8], roots: &TrustRoot, at_unix_ms: Option<u64>) -> Verdict {
     let file = match AttestationFile::parse(bytes) {
         Ok(file) => file,
-        Err(error) => return Verdict { checks: Vec::new(), outcome: Err(error) },
+        Err(error) => return Verdict::rejected(error),
     };
     let mut verdict = attest::verify(&file.attestation, roots, at_unix_ms);
     let signer = verdict.outcome.as_ref().ok().and_then(|verified| verified.signer);
@@ -65,7 +69,7 @@ fn verify_file(bytes: &[u8], roots: &TrustRoot, at_unix_ms: Option<u64>) -> Verd
 
 fn other_audience(verified: &Verified, audience: &str) -> Option<Error> {
     let statement = verified.statement.as_ref().map(|statement| &statement.audience);
-    let decision = verified.decision.as_ref().map(|decision| &decision.audience);
+    let decision = verified.decision.as_ref().map(|fact| &fact.decision.audience);
     let found = statement.into_iter().chain(decision).find(|found| *found != audience);
     found.map(|found| Error::OtherAudience { found: found.clone() })
 }
@@ -92,7 +96,10 @@ fn proved(verified: &Verified) -> Fields {
         .bytes_or_none("signing_key", verified.signer.as_ref().map(<[u8; 32]>::as_slice))
         .with("statement", verified.statement.as_ref().map(shape::statement))
         .with("log", verified.log.as_ref().map(shape::log_fact))
-        .with("decision", verified.decision.as_ref().map(shape::decision))
+}
+
+fn decision(fact: &DecisionFact) -> Fields {
+    shape::decision(&fact.decision).bytes("signing_key", &fact.key_id)
 }
 
 /// What evidence claims, without believing it.

@@ -114,7 +114,9 @@ fn a_bundle_proves_what_its_parts_say() {
     let inspected = json(&evidence::inspect(&bytes).unwrap());
     assert_eq!(inspected["verified"], false);
     assert_eq!(inspected["statement"], judged["statement"]);
-    assert_eq!(inspected["decision"]["decision"], judged["decision"]);
+    let decision = &inspected["decision"];
+    assert_eq!(decision["signing_key"], judged["decision"]["signing_key"]);
+    assert_eq!(decision["decision"]["tenant"], judged["decision"]["tenant"]);
     assert_eq!(inspected["receipt"]["receipt"]["checkpoint"]["root"], judged["log"]["root"]);
     assert_eq!(inspected["keys"].as_array().unwrap().len(), 3);
 
@@ -125,6 +127,23 @@ fn a_bundle_proves_what_its_parts_say() {
     let other = judge("somebody else");
     assert_eq!(json(&other.fields)["rejection"]["check"], "audience");
     assert_eq!(Exit::of(&other.rejection.unwrap()), Exit::Refused);
+}
+
+#[test]
+fn a_decision_that_fails_never_counts_as_verified() {
+    let bytes = bytes("evidence/with-decision.cbor");
+    let expired = roots("roots/decision-expired.cbor");
+    let judged = json(&evidence::judge(&bytes, &expired, Some(1_790_001_000_123), None).fields);
+    assert_eq!((&judged["verified"], &judged["rejection"]["part"]), (&false.into(), &"decision".into()));
+    assert_eq!(judged["rejection"]["check"], "expired");
+    assert!(judged["decision"].is_null() && judged["statement"].is_null());
+    let rest = &judged["without_decision"];
+    assert_eq!(names(rest), ["existence", "log", "signing_key", "statement"]);
+    assert_eq!(rest["statement"]["kind"], "identify");
+
+    let valid =
+        json(&evidence::judge(&bytes, &roots("roots/main.cbor"), Some(1_790_001_000_123), None).fields);
+    assert_eq!((&valid["verified"], valid["without_decision"].is_null()), (&true.into(), true));
 }
 
 #[test]
