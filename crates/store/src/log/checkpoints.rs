@@ -12,7 +12,7 @@ use bytes::Bytes;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use tyto_attest::log::verify_consistency;
-use tyto_attest::{Checkpoint, TreeHead};
+use tyto_attest::{Checkpoint, Error as AttestError, MAX_PUBLISHED_CHECKPOINT_BYTES, TreeHead};
 
 /// A checkpoint as it was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,26 @@ impl StoredCheckpoint {
     /// Entries of the log.
     pub fn size(&self) -> u64 {
         self.checkpoint.head().size
+    }
+
+    fn new(checkpoint: Checkpoint) -> Result<Self, Error> {
+        let signed = Bytes::from(checkpoint.encode());
+        let max = MAX_PUBLISHED_CHECKPOINT_BYTES as u64;
+        Error::check_limit("checkpoint bytes", signed.len() as u64, max)?;
+        Ok(Self { checkpoint, signed })
+    }
+
+    /// With the co-signatures of a copy of it. Another signature of the same tree is no copy and adds nothing.
+    fn joined(&self, other: &Self) -> Result<Self, Error> {
+        let mut checkpoint = self.checkpoint.clone();
+        match checkpoint.join_cosignatures(&other.checkpoint) {
+            Ok(()) | Err(AttestError::InvalidSignature { .. }) => Self::new(checkpoint),
+            Err(_) => {
+                let [known, more] = [self, other].map(|stored| stored.signed.len() as u64);
+                let (found, max) = (known + more, MAX_PUBLISHED_CHECKPOINT_BYTES as u64);
+                Err(Error::Limit { what: "bytes of a checkpoint with its co-signatures", found, max })
+            }
+        }
     }
 
     pub(super) fn parse(signed: Bytes) -> Result<Self, Error> {
@@ -73,6 +93,12 @@ pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<S
     StoredCheckpoint::from_row(query.fetch_optional(connection).await?)
 }
 
+/// The checkpoint of this size, if it is kept.
+async fn of_size(connection: &mut SqliteConnection, size: u64) -> Result<Option<StoredCheckpoint>, Error> {
+    let query = sqlx::query("SELECT signed FROM log_checkpoints WHERE size = ?").bind(signed(size));
+    StoredCheckpoint::from_row(query.fetch_optional(connection).await?)
+}
+
 /// Compares the newest checkpoint of the database with the object, which is put after it, and puts the object again if
 /// it is older or was never put. The object must be of the tree that is stored: otherwise the database was replaced by
 /// an older copy, and whatever it appended would contradict what was published. Returns what the newest one says.
@@ -113,21 +139,27 @@ pub(super) struct Unpublished {
 
 impl LogWriter {
     /// Publishes a signed checkpoint of a tree that was committed: in the database, then as an object. Returns what was
-    /// published: hand out this, and only this. If the newest checkpoint is of the same tree already, because an
-    /// earlier call took effect whose answer was lost, that one is returned.
+    /// published: hand out this, and only this.
+    ///
+    /// There is one checkpoint of a tree. If it is there already, another signature of the tree (of a call whose answer
+    /// was lost) changes nothing, and the one that is there is returned. The same signature with co-signatures that it
+    /// lacks adds them to it, also to an older one that is kept. Whoever calls has verified them.
     ///
     /// After a failure the checkpoint may or may not be committed. It is published, if it is, by the next call of this
     /// or of [`LogWriter::append`]; [`LogWriter::tree_to_sign`] does not offer its tree again once it is known to be
     /// committed.
     ///
     /// # Errors
-    /// [`Error::LogFenced`]; [`Error::CheckpointContradicts`] if there is one of this size and another root, or a
-    /// larger one; [`Error::CheckpointTime`] if it is earlier than the newest one; [`Error::CheckpointTree`] if no such tree was committed since the newest checkpoint;
-    /// [`Error::CheckpointLog`] if it is of another log than those before.
+    /// [`Error::LogFenced`]; [`Error::Limit`] if it is larger than [`MAX_PUBLISHED_CHECKPOINT_BYTES`], alone or with the
+    /// co-signatures that are there; [`Error::CheckpointContradicts`] if there is one of this size and another root, or
+    /// a larger one; [`Error::CheckpointTime`] if it is earlier than the newest one; [`Error::CheckpointTree`] if no
+    /// such tree was committed since the newest checkpoint; [`Error::CheckpointLog`] if it is of another log than those
+    /// before.
     pub async fn publish(&mut self, checkpoint: &Checkpoint) -> Result<StoredCheckpoint, Error> {
-        let signed = Bytes::from(checkpoint.encode());
-        let stored =
-            self.commit_checkpoint(StoredCheckpoint { checkpoint: checkpoint.clone(), signed }).await?;
+        let stored = self.commit_checkpoint(StoredCheckpoint::new(checkpoint.clone())?).await?;
+        if self.newest.is_some_and(|newest| stored.size() < newest.size) {
+            return Ok(stored);
+        }
         let before = self.newest.replace(*stored.checkpoint.head()).map_or(0, |head| head.size);
         self.unpublished = Some(Unpublished { stored: stored.clone(), before });
         self.finish_publishing().await?;
@@ -149,10 +181,16 @@ impl LogWriter {
         let head = *stored.checkpoint.head();
         let mut tx = self.store.inner.database.write().await?;
         self.token.check(&mut tx).await?;
+        if let Some(known) = of_size(&mut tx, head.size).await?
+            && known.is_of_tree(&head)
+        {
+            let joined = known.joined(&stored)?;
+            let query = sqlx::query("UPDATE log_checkpoints SET signed = ? WHERE size = ?");
+            query.bind(joined.signed.as_ref()).bind(signed(head.size)).execute(&mut *tx).await?;
+            tx.commit().await?;
+            return Ok(joined);
+        }
         if let Some(newest) = newest(&mut tx).await? {
-            if newest.is_of_tree(&head) {
-                return Ok(newest);
-            }
             if head.size <= newest.size() {
                 return Err(Error::CheckpointContradicts { size: head.size, newest: newest.size() });
             }

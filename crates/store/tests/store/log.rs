@@ -202,8 +202,9 @@ async fn checkpoints_are_never_contradicted() {
     let contradicts = |result| matches!(result, Err(Error::CheckpointContradicts { newest: 20, .. }));
     let other_root = LogTree { root: [1; 32], ..twenty };
     assert!(contradicts(log.publish(&sign(other_root, 3)).await), "another one of the same size");
-    assert!(contradicts(log.publish(&sign(ten, 3)).await), "a smaller one");
-    assert!(contradicts(log.publish(&first).await), "an earlier one");
+    assert!(contradicts(log.publish(&sign(LogTree { size: 9, ..ten }, 3)).await), "a smaller one");
+    assert_eq!(log.publish(&first).await.unwrap(), stored, "an earlier one again");
+    assert_eq!(fs::read(dir.path().join("objects/log/checkpoint")).unwrap(), second.encode());
     log.append(10).await.unwrap();
     let wrong_root = LogTree { size: 30, root: [1; 32] };
     assert!(matches!(log.publish(&sign(wrong_root, 3)).await, Err(Error::CheckpointTree { size: 30 })));
@@ -238,6 +239,50 @@ async fn a_checkpoint_whose_object_could_not_be_put_is_published_by_the_next_ste
     assert_eq!(log.append(10).await.unwrap(), 10..10);
     assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().signed, ten.encode());
     assert_eq!(fs::read(&object).unwrap(), ten.encode());
+}
+
+#[tokio::test]
+async fn a_checkpoint_gains_co_signatures_and_stays_the_same() {
+    let (dir, store) = empty_log().await;
+    let object = || fs::read(dir.path().join("objects/log/checkpoint")).unwrap();
+    let mut log = writer(&store, 1, 0).await;
+    add(&store, 0..3).await;
+    log.append(1).await.unwrap();
+    let one = sign(log.tree(), 1);
+    log.publish(&one).await.unwrap();
+    let cosigned = |checkpoint: &Checkpoint, times: &[u64]| {
+        let mut cosigned = checkpoint.clone();
+        for &time in times {
+            let witness = SigningKey::generate(ParameterSet::Shake128f).unwrap();
+            cosigned.add_cosignature(checkpoint.cosign(time, &witness).unwrap()).unwrap();
+        }
+        cosigned
+    };
+    let times = |stored: tyto_store::StoredCheckpoint| {
+        let cosignatures = stored.checkpoint.cosignatures().iter();
+        cosignatures.map(tyto_attest::Cosignature::time_unix_ms).collect::<Vec<_>>()
+    };
+    log.publish(&cosigned(&one, &[11])).await.unwrap();
+    assert_eq!(times(log.publish(&cosigned(&one, &[12])).await.unwrap()), [11, 12]);
+    let newest = store.latest_checkpoint().await.unwrap().unwrap();
+    assert_eq!((object(), times(newest.clone())), (newest.signed.to_vec(), vec![11, 12]));
+    // Of another signature of the tree nothing is taken, and an older checkpoint gains them as well.
+    assert_eq!(times(log.publish(&cosigned(&sign(log.tree(), 1), &[13])).await.unwrap()), [11, 12]);
+    log.append(1).await.unwrap();
+    let two = log.publish(&sign(log.tree(), 2)).await.unwrap();
+    log.publish(&cosigned(&one, &[14])).await.unwrap();
+    assert_eq!(times(store.checkpoint_covering(0).await.unwrap().unwrap()), [11, 12, 14]);
+    assert_eq!(
+        (object(), store.latest_checkpoint().await.unwrap()),
+        (two.signed.to_vec(), Some(two.clone()))
+    );
+    // What no receipt could hold is refused: a log with it could not be read again.
+    let eleven = cosigned(&two.checkpoint, &[15; 11]);
+    log.publish(&eleven).await.unwrap();
+    let full = log.publish(&cosigned(&two.checkpoint, &[16; 6])).await.unwrap_err();
+    assert!(matches!(full, Error::Limit { .. }), "{full:?}");
+    assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().signed, eleven.encode());
+    store.resume_log(log.token()).await.unwrap();
 }
 
 #[tokio::test]
