@@ -268,13 +268,13 @@ def roots_from_consistency(old_root, old_size, size, path):
 
 def read_tree_head(protected):
     header = read_header(protected, CHECKPOINT_TYPE, (TREE_HEAD,), (395, TREE_HEAD))
+    need(header[1] in KNOWN_ALGORITHMS, "algorithm")
     need(header[395] == VDS)
     head = header[TREE_HEAD]
     need(isinstance(head, (list, tuple)) and len(head) > 0 and is_uint(head[0]))
     need(head[0] == 1, "version")
     need(len(head) == 5 and is_bytes(head[1], 32) and is_uint(head[2], MAX_LOG_SIZE))
     need(is_bytes(head[3], 32) and is_uint(head[4]))
-    need(header[1] in KNOWN_ALGORITHMS, "algorithm")
     return dict(zip(("log_id", "size", "root", "time"), head[1:]))
 
 

@@ -175,10 +175,10 @@ impl Checkpoint {
         cosignatures: Vec<Cosignature>,
     ) -> Result<Self, Error> {
         let (signed, mut r) = HEADER.read(protected)?;
+        Algorithm::from_cose_number(Part::Checkpoint, signed.algorithm)?;
         label(&mut r, LABEL_VDS).and_then(|()| known(r.int()? == VDS_RFC9162_SHA3_256)).map_err(at("vds"))?;
         label(&mut r, LABEL_TREE_HEAD).map_err(at("tree-head"))?;
         let head = TreeHead::read(&mut r)?;
-        Algorithm::from_cose_number(Part::Checkpoint, signed.algorithm)?;
         Ok(Self { head, signed, protected: protected.to_vec(), signature: signature.to_vec(), cosignatures })
     }
 

@@ -3,14 +3,16 @@
 use tyto_pqc::slhdsa::{SigningKey, VerifyingKey};
 
 use super::{MAX_TRUST_ROOT_BYTES, PART, TRUST_ROOT_CONTENT_TYPE, TrustRoot, field};
-use crate::algorithm::{KeyId, PublicKey, Signer};
+use crate::algorithm::{Algorithm, KeyId, PublicKey, Signer};
 use crate::cbor::{self, Reader, Writer};
 use crate::cose::{
     EMPTY_MAP, LABEL_ALG, LABEL_KID, LABEL_TYP, Signature, check_size, known, label, length, no_unprotected,
 };
-use crate::error::Error;
+use crate::error::{Error, FieldProblem};
 
 const TAG_COSE_SIGN: u64 = 98;
+/// One by the root key, one by the root key that it replaced.
+const MAX_SIGNATURES: u64 = 2;
 
 impl TrustRoot {
     /// Signs the list. In the version that changes the root key, `previous` is the key that was replaced.
@@ -62,12 +64,15 @@ impl TrustRoot {
         known(protected == body_header()).map_err(|p| field("typ", p))?;
         no_unprotected(PART)(&mut r)?;
         let payload = r.bytes().map_err(|p| field("payload", p))?;
-        let root = Self::decode(payload)?;
+        let signatures = read_signatures(&mut r)?;
 
+        let root = Self::decode(payload)?;
         let signers: Vec<_> = std::iter::once(&root.root_key).chain(&root.previous_root_key).collect();
-        r.array().and_then(|n| length(signers.len(), n)).map_err(|p| field("signatures", p))?;
-        for signer in &signers {
-            verify_signature(&mut r, protected, payload, &PublicKey::from((*signer).clone()))?;
+        length(signers.len(), signatures.len() as u64).map_err(|p| field("signatures", p))?;
+        for (signer, (sign_protected, signature)) in signers.iter().zip(signatures) {
+            let key = PublicKey::from((*signer).clone());
+            check_signer_header(sign_protected, &key)?;
+            key.verify(PART, &sig_structure(protected, sign_protected, payload), signature)?;
         }
         match pinned {
             Some(key_id) if signers.iter().all(|signer| signer.key_id() != *key_id) => {
@@ -78,22 +83,19 @@ impl TrustRoot {
     }
 }
 
-fn verify_signature(
-    r: &mut Reader<'_>,
-    body_protected: &[u8],
-    payload: &[u8],
-    key: &PublicKey,
-) -> Result<(), Error> {
-    r.array().and_then(|n| length(3, n)).map_err(|p| field("signature", p))?;
-    let protected = r.bytes().map_err(|p| field("protected", p))?;
-    no_unprotected(PART)(r)?;
-    let signature = r.bytes().map_err(|p| field("signature", p))?;
-    let signed = read_signer_header(protected)?;
-    if signed.key_id != key.key_id() {
-        return Err(Error::UnknownKey { part: PART, key_id: signed.key_id });
+/// The protected header and the bytes of each signature.
+fn read_signatures<'a>(r: &mut Reader<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>, Error> {
+    let count = r.array().map_err(|p| field("signatures", p))?;
+    if !(1..=MAX_SIGNATURES).contains(&count) {
+        return Err(field("signatures", FieldProblem::OutOfRange { max: MAX_SIGNATURES, actual: count }));
     }
-    signed.check_algorithm(PART, key)?;
-    key.verify(PART, &sig_structure(body_protected, protected, payload), signature)
+    let mut read = || {
+        r.array().and_then(|n| length(3, n)).map_err(|p| field("signature", p))?;
+        let protected = r.bytes().map_err(|p| field("protected", p))?;
+        no_unprotected(PART)(r)?;
+        Ok((protected, r.bytes().map_err(|p| field("signature", p))?))
+    };
+    (0..count).map(|_| read()).collect()
 }
 
 /// The protected header of the whole.
@@ -110,13 +112,18 @@ fn signer_header(key: &PublicKey) -> Vec<u8> {
     w.finish()
 }
 
-fn read_signer_header(bytes: &[u8]) -> Result<Signature, Error> {
+/// Checks that the header of a signature names this key.
+fn check_signer_header(bytes: &[u8], key: &PublicKey) -> Result<(), Error> {
     cbor::check(PART, bytes)?;
     let mut r = Reader::new(bytes);
     r.map().and_then(|n| length(2, n)).map_err(|p| field("protected", p))?;
     let algorithm = label(&mut r, LABEL_ALG).and_then(|()| r.int()).map_err(|p| field("alg", p))?;
     let key_id = label(&mut r, LABEL_KID).and_then(|()| r.bytes_exact()).map_err(|p| field("kid", p))?;
-    Ok(Signature { algorithm, key_id })
+    Algorithm::from_cose_number(PART, algorithm)?;
+    if key_id != key.key_id() {
+        return Err(Error::UnknownKey { part: PART, key_id });
+    }
+    Signature { algorithm, key_id }.check_algorithm(PART, key)
 }
 
 /// `Sig_structure` of RFC 9052 section 4.4 for `COSE_Sign` with empty external data.

@@ -118,7 +118,9 @@ export function readStatement(data) {
 
 export function readDecision(data) {
   const map = readVersioned(data, 'decision', { version: 1n, check: 'version' });
-  return readEntries(map, DECISION, 'decision');
+  const decision = readEntries(map, DECISION, 'decision');
+  require(decision.verdict !== 'match' || decision.subject !== null, 'decision', 'field', 'a match about nobody');
+  return decision;
 }
 
 const DOMAINS = {

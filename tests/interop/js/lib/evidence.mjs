@@ -7,7 +7,7 @@ import { decode } from './cbor.mjs';
 import {
   CHECKPOINT_TYPE, CONSISTENCY, INCLUSION, MAX_BYTES, readCheckpoint, signedByLog, signedByWitness,
 } from './checkpoint.mjs';
-import { readDecision, readStatement } from './claims.mjs';
+import { isMatch, readDecision, readStatement } from './claims.mjs';
 import { beginsAsSign1, readHeader, readPlainSign1, requireKnownAlgorithm, signedBytes, typOf } from './cose.mjs';
 import { checkConsistency, leafHash, rootOfInclusion } from './merkle.mjs';
 import { Rejected, require } from './rejected.mjs';
@@ -52,11 +52,11 @@ function readBundle(data) {
   return { mode, entry, receipt, keys: entries, decision };
 }
 
-/** Rows 2 and 3 of an attestation, which names the parts of these rows its own way. */
+/** Rows 2 and 3 of an attestation. */
 export function readAttestation(data) {
   const envelope = readPlainSign1(data, 'envelope', MAX_ENTRY_BYTES);
   const header = readHeader(envelope.protectedHeader, 'protected header', { typ: ATTESTATION_TYPE });
-  requireKnownAlgorithm(header, 'envelope');
+  requireKnownAlgorithm(header, 'protected header');
   return { envelope, header };
 }
 
@@ -93,7 +93,7 @@ export class Verifier {
     return { statement: readStatement(attestation.envelope.payload), key };
   }
 
-  /** Rows 8 to 11. */
+  /** Rows 9 to 12. */
   checkpoint(checkpoint, entry) {
     const part = 'checkpoint';
     const { envelope, header, head } = checkpoint;
@@ -123,6 +123,8 @@ export class Verifier {
     require(verifies(key.algorithm, key.publicKey, signed, cosignature.signature), part, 'signature');
     try {
       checkKeyTimes(part, key, { made, seen: this.at, outlivesKey: true });
+      checkOrder(part, checkpoint.head.time, made);
+      checkOrder(part, made, this.at);
     } catch (reason) {
       if (reason instanceof Rejected) return { ...facts, verdict: 'not-believed' };
       throw reason;
@@ -130,7 +132,7 @@ export class Verifier {
     return { ...facts, verdict: 'counts' };
   }
 
-  /** Row 14 but for the digest, which a bare decision has nothing to compare with. */
+  /** Row 15 up to the times of its key: a bare decision has nothing to compare the rest with. */
   decision(data, entry) {
     const part = 'decision';
     const envelope = readPlainSign1(data, part, MAX_ENTRY_BYTES);
@@ -138,6 +140,7 @@ export class Verifier {
     requireKnownAlgorithm(header, part);
     const key = this.signedPayload(part, { envelope, header }, PURPOSES.decision, entry);
     const decision = readDecision(envelope.payload);
+    require(decision.tenant === key.name, part, 'tenant');
     checkOrder(part, decision.decided_at, this.at);
     checkKeyTimes(part, key, { made: decision.decided_at, seen: this.at });
     return { ...decision, key_id: header.kid, seen: this.at };
@@ -159,7 +162,8 @@ export class Verifier {
     if (decision !== null) {
       facts.decision = this.decision(decision, keys.shift());
       require(equal(facts.decision.rests_on, leaf), 'decision', 'decision-digest');
-      checkOrder('statement', statement.issued_at, facts.decision.decided_at);
+      require(isMatch(statement), 'decision', 'decision-kind');
+      checkOrder('decision', statement.issued_at, facts.decision.decided_at);
     }
     return facts;
   }
@@ -176,7 +180,7 @@ export class Verifier {
     return earliest(this.at, checkpoint?.time);
   }
 
-  /** Row 12. */
+  /** Row 13. */
   statementInItsLog(facts) {
     const part = 'statement';
     const { statement, checkpoint, index } = facts;

@@ -70,7 +70,7 @@ export function rootOfInclusion(leaf, index, size, path) {
 
 /** Checks the consistency proof (RFC 9162 section 2.1.4.1) from an old tree that is not empty. */
 export function checkConsistency(oldSize, oldRoot, size, root, path) {
-  require(oldSize > 0n && oldSize <= size, PART, 'tree-size', 'not an earlier tree');
+  require(oldSize > 0n && oldSize <= size, PART, 'leaf-index', 'not an earlier tree');
   const proof = proofReader(path);
   // SUBPROOF(m, D[n], whole): the roots of the old and of the new tree. `whole`: the old tree is one of its nodes.
   const roots = (m, n, whole) => {

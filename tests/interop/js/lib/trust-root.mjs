@@ -113,11 +113,14 @@ export function updateTrustRoot(older, data) {
   const newer = openTrustRoot(data, older.signers[0].id);
   require(newer.version > older.version, PART, 'root-version');
   const kept = (condition, detail) => require(condition, PART, 'root-regression', detail);
+  kept(newer.name === older.name, 'name');
+  kept(newer.issuedAt >= older.issuedAt, 'issued_at');
   for (const [id, before] of older.keys) {
     const after = newer.keys.get(id);
     kept(after !== undefined, 'a key is missing');
     kept(after.purpose === before.purpose && after.validFrom === before.validFrom, 'purpose or valid_from');
     kept(before.logId === null || equal(after.logId, before.logId), 'log');
+    kept(before.purpose !== PURPOSES.decision || after.name === before.name, 'tenant');
     kept(notLater(after.validUntil, before.validUntil), 'valid_until');
     kept(notLater(after.revokedAt, before.revokedAt), 'revocation');
   }

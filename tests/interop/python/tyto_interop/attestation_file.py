@@ -45,7 +45,7 @@ def verify_attestation(data: bytes, keys: TrustedKeys) -> dict[str, Any]:
     envelope = cose.read_sign1(data, ENVELOPE, MAX_ENTRY_BYTES)
     require(envelope.unprotected.has_exactly([]), ENVELOPE, "field", "unprotected header")
     require(envelope.payload is not None, ENVELOPE, "field", "no payload")
-    header = cose.read_header(envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE, algorithm_part=ENVELOPE)
+    header = cose.read_header(envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE)
     require(header.kid in keys, ENVELOPE, "key-id", "not a trusted key")
     require(header.alg == ML_DSA_65, ENVELOPE, "algorithm-of-key")
     signed = cose.signed_bytes(envelope.protected, envelope.payload)

@@ -46,11 +46,10 @@ def read_header(
     typ: str,
     critical: tuple[int, ...] = (),
     others: tuple[int, ...] = (),
-    algorithm_part: str | None = None,
 ) -> Header:
     """The header whose `crit` is exactly `critical` and that has the entries `others` besides those of each."""
     header = read_any_algorithm(protected, part, typ, critical, others)
-    require(header.alg in ALGORITHMS, algorithm_part or part, "algorithm", str(header.alg))
+    require(header.alg in ALGORITHMS, part, "algorithm", str(header.alg))
     return header
 
 

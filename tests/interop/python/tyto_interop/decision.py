@@ -35,4 +35,6 @@ def read_decision(payload: bytes) -> dict[str, Any]:
     item = cbor.decode(payload, PART)
     require(type(item) is cbor.Map and item.first_is(1) and is_uint(item.get(1)), PART, "field", "version")
     require(item.get(1) == VERSION, PART, "version", str(item.get(1)))
-    return read_entries(item, DECISION, PART)
+    facts = read_entries(item, DECISION, PART)
+    require(facts["verdict"] != "match" or facts["subject"] is not None, PART, "field", "a match about nobody")
+    return facts

@@ -106,16 +106,14 @@ class Verifier:
         envelope = cose.read_sign1(data, ENVELOPE, MAX_ENTRY_BYTES)
         require(envelope.unprotected.has_exactly([]), ENVELOPE, "field", "unprotected header")
         require(envelope.payload is not None, ENVELOPE, "field", "no payload")
-        header = cose.read_header(
-            envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE, algorithm_part=ENVELOPE
-        )
+        header = cose.read_header(envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE)
         key = self.signer(ENVELOPE, header.kid, header.alg, ATTESTATION, entry)
         holds = cose.signature_holds(key.algorithm, key.public_key, envelope, envelope.payload)
         require(holds, ENVELOPE, "signature")
         return statement.read_statement(envelope.payload), key
 
     def checkpoint(self, checkpoint: Checkpoint, entry: KeyEntry | None) -> Facts:
-        """Rows 8 to 11."""
+        """Rows 9 to 12."""
         header, head = checkpoint.header, checkpoint.head
         key = self.signer(CHECKPOINT, header.kid, header.alg, LOG, entry)
         signature = checkpoint.envelope.signature
@@ -149,17 +147,20 @@ class Verifier:
         require(verifies(key.algorithm, key.public_key, cosigned, cosignature.signature), COSIGNATURE, "signature")
         try:
             check_key_times(COSIGNATURE, key, cosignature.time, self.at, outlives_key=True)
+            check_order(COSIGNATURE, checkpoint.head.time, cosignature.time)
+            check_order(COSIGNATURE, cosignature.time, self.at)
         except Rejected:
             return facts | {"verdict": "not-believed"}
         return facts | {"verdict": "counts"}
 
     def decision(self, data: bytes, entry: KeyEntry | None) -> Facts:
-        """Row 14 but for the digest, which a bare decision has nothing to compare with."""
+        """Row 15 up to the times of its key: a bare decision has nothing to compare the rest with."""
         envelope, header = decision.read_envelope(data, MAX_ENTRY_BYTES)
         key = self.signer(decision.PART, header.kid, header.alg, DECISION, entry)
         holds = cose.signature_holds(key.algorithm, key.public_key, envelope, envelope.payload)
         require(holds, decision.PART, "signature")
         facts = decision.read_decision(envelope.payload)
+        require(facts["tenant"] == key.name, decision.PART, "tenant")
         check_order(decision.PART, facts["decided_at"], self.at)
         check_key_times(decision.PART, key, facts["decided_at"], self.at, outlives_key=False)
         return facts | {"key_id": header.kid, "seen": self.at}
@@ -191,14 +192,15 @@ class Verifier:
             facts["decision"] = self.decision(bundle.decision, next(keys))
             named = facts["decision"]["rests_on"] == merkle.leaf_hash(bundle.entry)
             require(named, decision.PART, "decision-digest")
-            check_order(statement.PART, facts["statement"]["issued_at"], facts["decision"]["decided_at"])
+            require(facts["statement"]["kind"] in statement.MATCH_KINDS, decision.PART, "decision-kind")
+            check_order(decision.PART, facts["statement"]["issued_at"], facts["decision"]["decided_at"])
         return facts
 
     def statement_seen(self, facts: Facts) -> int | None:
         return earliest(self.at, facts["checkpoint"]["time"] if "checkpoint" in facts else None)
 
     def statement_in_its_log(self, facts: Facts) -> None:
-        """Row 12."""
+        """Row 13."""
         claimed = facts["statement"]
         if "checkpoint" in facts:
             if claimed["log_id"] is not None:

@@ -54,7 +54,7 @@ def root_of_inclusion(leaf: bytes, index: int, size: int, path: list[bytes]) -> 
 
 def check_consistency(old_size: int, old_root: bytes, size: int, root: bytes, path: list[bytes]) -> None:
     """RFC 9162 section 2.1.4.2, for an old tree that is not empty."""
-    require(0 < old_size <= size, PART, "tree-size", "not an earlier tree")
+    require(0 < old_size <= size, PART, "leaf-index", "not an earlier tree")
     if old_size == size:
         require(not path, PART, "proof-length", "too long")
         require(old_root == root, PART, "root")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import cbor
-from .algorithms import ALGORITHMS, FAMILIES_OF_PURPOSE, LOG, key_id, verifies
+from .algorithms import ALGORITHMS, DECISION, FAMILIES_OF_PURPOSE, LOG, key_id, verifies
 from .cose import ALG, KID, TYP
 from .errors import require
 from .fields import is_bytes, is_hash, is_int, is_line, is_list, is_uint
@@ -153,6 +153,8 @@ def open_trust_root(data: bytes, pinned: bytes | None = None) -> TrustRoot:
 def update_trust_root(old: TrustRoot, data: bytes) -> TrustRoot:
     new = open_trust_root(data, old.root_key_id())
     require(new.version > old.version, PART, "root-version")
+    require(new.name == old.name, PART, "root-regression", "name")
+    require(new.issued_at >= old.issued_at, PART, "root-regression", "issued_at")
     for kid, before in old.keys.items():
         after = new.keys.get(kid)
         require(after is not None, PART, "root-regression", "a key is missing")
@@ -162,6 +164,7 @@ def update_trust_root(old: TrustRoot, data: bytes) -> TrustRoot:
             "root-regression",
             "purpose, log or valid_from",
         )
+        require(before.purpose != DECISION or after.name == before.name, PART, "root-regression", "tenant")
         require(not_later(after.valid_until, before.valid_until), PART, "root-regression", "valid_until")
         require(not_later(after.revoked_at, before.revoked_at), PART, "root-regression", "revocation")
     return new

@@ -219,13 +219,13 @@ fn receipts() -> Vec<Case> {
         .rejected(checkpoint, "field"),
         Case::new("checkpoint-other-tree", || raw_receipt(|r| r.protected[VDS].1 = raw::uint(1)))
             .rejected(checkpoint, "field"),
-        Case::new("checkpoint-version-2-algorithm-unknown", || {
+        Case::new("checkpoint-algorithm-unknown-version-2", || {
             raw_receipt(|r| {
                 r.protected[ALG].1 = raw::negative(-7);
                 r.protected[HEAD].1 = raw_head(&world::head(&[], SIZE), 2);
             })
         })
-        .rejected(checkpoint, "version"),
+        .rejected(checkpoint, "algorithm"),
         Case::new("checkpoint-version-2", || {
             raw_receipt(|r| r.protected[HEAD].1 = raw_head(&world::head(&[], SIZE), 2))
         })
