@@ -69,10 +69,10 @@ impl TrustRoot {
         let root = Self::decode(payload)?;
         let signers: Vec<_> = std::iter::once(&root.root_key).chain(&root.previous_root_key).collect();
         length(signers.len(), signatures.len() as u64).map_err(|p| field("signatures", p))?;
-        for (signer, (sign_protected, signature)) in signers.iter().zip(signatures) {
+        for (signer, signature) in signers.iter().zip(signatures) {
             let key = PublicKey::from((*signer).clone());
-            check_signer_header(sign_protected, &key)?;
-            key.verify(PART, &sig_structure(protected, sign_protected, payload), signature)?;
+            check_signer_header(signature.protected, &key)?;
+            key.verify(PART, &sig_structure(protected, signature.protected, payload), signature.bytes)?;
         }
         match pinned {
             Some(key_id) if signers.iter().all(|signer| signer.key_id() != *key_id) => {
@@ -83,8 +83,13 @@ impl TrustRoot {
     }
 }
 
-/// The protected header and the bytes of each signature.
-fn read_signatures<'a>(r: &mut Reader<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>, Error> {
+/// One signature: its protected header and its bytes.
+struct SignatureItem<'a> {
+    protected: &'a [u8],
+    bytes: &'a [u8],
+}
+
+fn read_signatures<'a>(r: &mut Reader<'a>) -> Result<Vec<SignatureItem<'a>>, Error> {
     let count = r.array().map_err(|p| field("signatures", p))?;
     if !(1..=MAX_SIGNATURES).contains(&count) {
         return Err(field("signatures", FieldProblem::OutOfRange { max: MAX_SIGNATURES, actual: count }));
@@ -93,7 +98,7 @@ fn read_signatures<'a>(r: &mut Reader<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>, 
         r.array().and_then(|n| length(3, n)).map_err(|p| field("signature", p))?;
         let protected = r.bytes().map_err(|p| field("protected", p))?;
         no_unprotected(PART)(r)?;
-        Ok((protected, r.bytes().map_err(|p| field("signature", p))?))
+        Ok(SignatureItem { protected, bytes: r.bytes().map_err(|p| field("signature", p))? })
     };
     (0..count).map(|_| read()).collect()
 }

@@ -95,7 +95,10 @@ fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
     tyto.server.kill();
 
     let verified = tyto.run("attest verify d.bundle --roots roots --json").json(0);
-    assert_eq!((&verified["evidence"], &verified["decision"]), (&"bundle".into(), &issued["decision"]));
+    let mut decision = verified["decision"].clone();
+    let signing_key = decision.as_object_mut().unwrap().remove("signing_key");
+    assert_eq!(signing_key.as_ref(), Some(&made["key"]));
+    assert_eq!((&verified["evidence"], decision), (&"bundle".into(), issued["decision"].clone()));
     assert_eq!(
         (&verified["decision"]["outcome"], &verified["decision"]["threshold"]),
         (&"match".into(), &481.into())
@@ -124,4 +127,5 @@ fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
         (&rejected["rejection"]["part"], &rejected["rejection"]["check"]),
         (&"decision".into(), &"revoked".into())
     );
+    assert_eq!(rejected["without_decision"]["signing_key"], verified["signing_key"]);
 }
