@@ -286,34 +286,43 @@ fn sums_every_word(backend: Backend) {
     }
 }
 
-macro_rules! battery {
-    ($($backend:ident: $module:ident,)*) => {
-        /// Backends that the battery is instantiated for.
-        const INSTANTIATED: &[Backend] = &[$(Backend::$backend),*];
-
-        $(mod $module {
+/// Instantiates checks, each a function of a backend, for every backend: as a test in a module of its own.
+macro_rules! for_each_backend {
+    (@ $backend:ident $module:ident { $($check:ident,)* }) => {
+        mod $module {
             use super::*;
-            battery!(@checks $backend: matches_every_count, matches_the_largest_sums, matches_every_batch,
-                matches_every_number_of_probes, matches_in_the_coefficient_domain, multiplies_pointwise,
-                rounds_replies, sums_every_word, unpacks, gives_the_coefficients_of_the_inverse_transform,);
-        })*
+            $(#[test]
+            fn $check() {
+                // The only way out: a test of what `INSTANTIATED` has answers for what is supported.
+                if Backend::$backend.is_supported() {
+                    super::$check(Backend::$backend);
+                }
+            })*
+        }
     };
-    (@checks $backend:ident: $($check:ident,)*) => {
-        $(#[test]
-        fn $check() {
-            // The only way out: `every_supported_backend_runs` answers for what is supported.
-            if Backend::$backend.is_supported() {
-                super::$check(Backend::$backend);
-            }
-        })*
-    };
-}
+    ($checks:tt) => {
+        /// Backends that the battery is instantiated for.
+        const INSTANTIATED: &[Backend] = &[Backend::Portable, Backend::Avx2, Backend::Avx512Ifma];
 
-battery! {
-    Portable: portable,
-    Avx2: avx2,
-    Avx512Ifma: avx512ifma,
+        $crate::battery::for_each_backend!(@ Portable portable $checks);
+        $crate::battery::for_each_backend!(@ Avx2 avx2 $checks);
+        $crate::battery::for_each_backend!(@ Avx512Ifma avx512ifma $checks);
+    };
 }
+pub(crate) use for_each_backend;
+
+for_each_backend!({
+    matches_every_count,
+    matches_the_largest_sums,
+    matches_every_batch,
+    matches_every_number_of_probes,
+    matches_in_the_coefficient_domain,
+    multiplies_pointwise,
+    rounds_replies,
+    sums_every_word,
+    unpacks,
+    gives_the_coefficients_of_the_inverse_transform,
+});
 
 #[test]
 fn every_supported_backend_runs() {

@@ -4,7 +4,7 @@ use sha3::{Digest as _, Sha3_256};
 use shake::Shake256;
 use shake::digest::{ExtendableOutput as _, Update as _, XofReader as _};
 
-use crate::battery::Rng;
+use crate::battery::{Rng, for_each_backend};
 use crate::keccak::{
     LANES, RATE_BYTES, RATE_WORDS, Sponge, Squeezer, States, Suffix, Words, chain, sha3_256_many,
 };
@@ -176,32 +176,13 @@ fn iterates_chains(backend: Backend) {
     chains_of::<4>(backend, &mut rng);
 }
 
-macro_rules! battery {
-    ($($backend:ident: $module:ident,)*) => {
-        const INSTANTIATED: &[Backend] = &[$(Backend::$backend),*];
-
-        $(mod $module {
-            use super::*;
-            battery!(@checks $backend: permutes_every_number_of_lanes, hashes_many_inputs, squeezes_any_length,
-                absorbs_words_in_lockstep, iterates_chains,);
-        })*
-    };
-    (@checks $backend:ident: $($check:ident,)*) => {
-        $(#[test]
-        fn $check() {
-            // The only way out: `every_supported_backend_permutes` answers for what is supported.
-            if Backend::$backend.is_supported() {
-                super::$check(Backend::$backend);
-            }
-        })*
-    };
-}
-
-battery! {
-    Portable: portable,
-    Avx2: avx2,
-    Avx512Ifma: avx512ifma,
-}
+for_each_backend!({
+    permutes_every_number_of_lanes,
+    hashes_many_inputs,
+    squeezes_any_length,
+    absorbs_words_in_lockstep,
+    iterates_chains,
+});
 
 #[test]
 fn every_supported_backend_permutes() {
