@@ -46,8 +46,8 @@ impl SealingKey {
     /// algorithm allows (2^36 bytes, RFC 8452 section 6).
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let nonce = random::bytes::<NONCE_BYTES>()?;
-        // At its final size from the start: growing it later could leave plaintext in freed memory.
-        let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
+        // At its final size from the start: growing it later could leave plaintext in freed memory. Wiped on errors.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(plaintext.len() + OVERHEAD));
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
         let tag = self
@@ -59,7 +59,7 @@ impl SealingKey {
             )
             .map_err(|_| Error::Backend { operation: "AES-256-GCM-SIV sealing" })?;
         sealed.extend_from_slice(tag.as_ref());
-        Ok(sealed)
+        Ok(std::mem::take(&mut *sealed))
     }
 
     /// The plaintext of `sealed`, if it was sealed under this key with this `aad`. It is wiped on drop.

@@ -106,7 +106,8 @@ pub fn sha3_256_many<'a, const P: usize>(
 pub struct Squeezer {
     backend: Backend,
     lanes: usize,
-    states: States,
+    /// Where they are made: moving the sponges leaves no copy behind.
+    states: Box<States>,
     /// The states hold a block that was not given out.
     is_fresh: bool,
 }
@@ -126,7 +127,7 @@ impl Squeezer {
 
         let mut inputs: Vec<_> = inputs.iter().map(|parts| Input::new(*parts)).collect();
         let mut blocks = vec![[0; RATE_BYTES]; lanes];
-        let mut states = States::zero();
+        let mut states = Box::new(States::zero());
         while inputs.iter().any(|input| !input.is_done) {
             for (input, block) in inputs.iter_mut().zip(&mut blocks) {
                 input.next_block(Suffix::Shake, block);

@@ -35,7 +35,8 @@ const STATE_WORDS: usize = 25;
 const LAST_BIT: u64 = 1 << 63;
 
 /// One little-endian 64-bit word of each of the eight states.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 #[repr(C, align(64))]
 pub struct Words(pub [u64; LANES]);
 
