@@ -19,6 +19,7 @@
 pub mod aead;
 pub mod digest;
 mod error;
+mod key_id;
 mod key_info;
 pub mod kmac;
 pub mod mldsa;

@@ -10,17 +10,16 @@ use aws_lc_rs::signature::{
 };
 use zeroize::Zeroizing;
 
+use crate::Error;
+pub use crate::key_id::KEY_ID_BYTES;
+use crate::key_id::named_public_key;
 use crate::key_info::Algorithm;
-use crate::{Error, digest};
 
 /// Length of an ML-DSA-65 public key (FIPS 204 table 2).
 pub const VERIFYING_KEY_BYTES: usize = ParameterSet::MlDsa65.public_key_bytes();
 
 /// Length of an ML-DSA-65 signature (FIPS 204 table 2).
 pub const SIGNATURE_BYTES: usize = ParameterSet::MlDsa65.signature_bytes();
-
-/// Length of a key id.
-pub const KEY_ID_BYTES: usize = 32;
 
 /// Length of the seed of a private key (FIPS 204 algorithm 6).
 const SEED_BYTES: usize = 32;
@@ -277,26 +276,6 @@ impl VerifyingKey {
         }
         self.parsed.verify_sig(message, signature).map_err(|_| invalid)
     }
-
-    /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever a signature refers to it.
-    pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
-        let name = self.set.name().to_ascii_lowercase();
-        digest::sha3_256(&[b"tyto/v1/", name.as_bytes(), b"-key", &self.bytes])
-    }
 }
 
-impl PartialEq for VerifyingKey {
-    fn eq(&self, other: &Self) -> bool {
-        (self.set, &self.bytes) == (other.set, &other.bytes)
-    }
-}
-
-impl Eq for VerifyingKey {}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({} ", self.set)?;
-        self.key_id()[..8].iter().try_for_each(|b| write!(f, "{b:02x}"))?;
-        f.write_str(")")
-    }
-}
+named_public_key!(VerifyingKey);

@@ -9,14 +9,13 @@ use aws_lc_rs::kem;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
+pub use crate::key_id::KEY_ID_BYTES;
+use crate::key_id::named_public_key;
 use crate::key_info::Algorithm;
 use crate::{Error, Secret32, digest};
 
 /// Length of a shared secret (FIPS 203 table 3).
 pub const SHARED_SECRET_BYTES: usize = 32;
-
-/// Length of a key id.
-pub const KEY_ID_BYTES: usize = 32;
 
 /// The modulus (FIPS 203 section 2.4).
 const Q: u16 = 3329;
@@ -282,29 +281,9 @@ impl EncapsulationKey {
             self.key.encapsulate().map_err(|_| Error::Backend { operation: "ML-KEM encapsulation" })?;
         Ok((Ciphertext::from_bytes(self.set, ciphertext.as_ref())?, SharedSecret::from_library(&secret)?))
     }
-
-    /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever something refers to it.
-    pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
-        let name = self.set.name().to_ascii_lowercase();
-        digest::sha3_256(&[b"tyto/v1/", name.as_bytes(), b"-key", &self.bytes])
-    }
 }
 
-impl PartialEq for EncapsulationKey {
-    fn eq(&self, other: &Self) -> bool {
-        (self.set, &self.bytes) == (other.set, &other.bytes)
-    }
-}
-
-impl Eq for EncapsulationKey {}
-
-impl fmt::Debug for EncapsulationKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EncapsulationKey({} ", self.set)?;
-        self.key_id()[..8].iter().try_for_each(|b| write!(f, "{b:02x}"))?;
-        f.write_str(")")
-    }
-}
+named_public_key!(EncapsulationKey);
 
 /// What carries a shared secret to the owner of a key.
 #[derive(Clone, PartialEq, Eq)]

@@ -22,8 +22,10 @@ struct Check {
 
 /// What is signed.
 const MESSAGE: &[u8] = b"Tyto self-test";
+/// What is not.
+const OTHER_MESSAGE: &[u8] = b"Tyto self-tesu";
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     Check { primitive: "SHA3-256", known: &SHA3_256_ABC, holds: sha3_256 },
     Check { primitive: "SHA3-256 on the vector backend", known: &SHA3_256_ABC, holds: sha3_256_many },
     Check { primitive: "SHAKE256 on the vector backend", known: &SHAKE256_ABC, holds: shake256_many },
@@ -52,12 +54,17 @@ const CHECKS: [Check; 11] = [
     Check {
         primitive: "SLH-DSA-SHAKE-128f",
         known: include_bytes!("known/slh-dsa-shake-128f.bin"),
-        holds: |known| slh_dsa(slhdsa::ParameterSet::Shake128f, known).is_ok(),
+        holds: |known| slh_dsa(slhdsa::ParameterSet::Shake128f, known).unwrap_or(false),
+    },
+    Check {
+        primitive: "SLH-DSA-SHAKE-128f signing",
+        known: include_bytes!("known/slh-dsa-shake-128f.bin"),
+        holds: |known| slh_dsa_signing(known).unwrap_or(false),
     },
     Check {
         primitive: "SLH-DSA-SHA2-128f",
         known: include_bytes!("known/slh-dsa-sha2-128f.bin"),
-        holds: |known| slh_dsa(slhdsa::ParameterSet::Sha2_128f, known).is_ok(),
+        holds: |known| slh_dsa(slhdsa::ParameterSet::Sha2_128f, known).unwrap_or(false),
     },
 ];
 
@@ -99,7 +106,7 @@ const AES_256_CTR_ZERO: [u8; 48] = [
 ];
 
 /// Whether all primitives of this crate give their known answers, and Keccak on the CPU's vector instructions among
-/// them. It takes some milliseconds.
+/// them; and whether what they make anew verifies, and what was altered does not. It takes some milliseconds.
 ///
 /// # Errors
 /// [`Error::SelfTest`] names the first that does not: the process must not go on.
@@ -136,7 +143,11 @@ fn kmac256(known: &[u8]) -> bool {
 
 fn gcm_siv(known: &[u8]) -> Result<bool, Error> {
     let key = aead::SealingKey::new(&Secret32::from_fn(|key| key[0] = 1))?;
-    Ok(*key.open(b"", known)? == [1, 0, 0, 0, 0, 0, 0, 0])
+    let mut sealed = key.seal(b"about", MESSAGE)?;
+    let is_opened = *key.open(b"about", &sealed)? == MESSAGE && key.open(b"above", &sealed).is_err();
+    sealed[aead::OVERHEAD] ^= 1;
+    let is_refused = key.open(b"about", &sealed).is_err();
+    Ok(is_opened && is_refused && *key.open(b"", known)? == [1, 0, 0, 0, 0, 0, 0, 0])
 }
 
 fn aes_ctr(known: &[u8]) -> bool {
@@ -155,20 +166,41 @@ fn ml_kem(set: mlkem::ParameterSet, known: &[u8]) -> Result<bool, Error> {
     let decapsulate = |ciphertext: &[u8]| key.decapsulate(&mlkem::Ciphertext::from_bytes(set, ciphertext)?);
     let mut flipped = ciphertext.to_vec();
     flipped[0] ^= 1;
-    Ok(decapsulate(ciphertext)?.expose() == secret && decapsulate(&flipped)?.expose() == rejected)
+    let (fresh, fresh_secret) = key.encapsulation_key().encapsulate()?;
+    Ok(decapsulate(ciphertext)?.expose() == secret
+        && decapsulate(&flipped)?.expose() == rejected
+        && key.decapsulate(&fresh)? == fresh_secret)
 }
 
-/// `known` is PKCS#8, the public key and a signature.
+/// `known` is PKCS#8, the public key and a signature. A fresh signature verifies, and neither of another message.
 fn ml_dsa(known: &[u8]) -> Result<bool, Error> {
     let at = known.len() - mldsa::SIGNATURE_BYTES;
     let (private, public) = known[..at].split_at(at - mldsa::VERIFYING_KEY_BYTES);
     let key = mldsa::SigningKey::from_pkcs8(private)?;
-    key.verifying_key().verify(MESSAGE, &known[at..])?;
-    Ok(key.verifying_key().as_bytes() == public)
+    let verifying = key.verifying_key();
+    let fresh = key.sign(MESSAGE)?;
+    for signature in [&known[at..], &fresh] {
+        verifying.verify(MESSAGE, signature)?;
+        if verifying.verify(OTHER_MESSAGE, signature).is_ok() {
+            return Ok(false);
+        }
+    }
+    Ok(verifying.as_bytes() == public)
 }
 
-/// `known` is a public key and a signature with the empty context.
-fn slh_dsa(set: slhdsa::ParameterSet, known: &[u8]) -> Result<(), Error> {
+/// `known` is a public key and a signature with the empty context, which is not one of another message.
+fn slh_dsa(set: slhdsa::ParameterSet, known: &[u8]) -> Result<bool, Error> {
     let (public, signature) = known.split_at(set.public_key_bytes());
-    slhdsa::VerifyingKey::from_bytes(set, public)?.verify(MESSAGE, b"", signature)
+    let key = slhdsa::VerifyingKey::from_bytes(set, public)?;
+    key.verify(MESSAGE, b"", signature)?;
+    Ok(key.verify(OTHER_MESSAGE, b"", signature).is_err())
+}
+
+/// `known` is the public key of the seeds 0, 1, 2, ... and the signature without randomness.
+fn slh_dsa_signing(known: &[u8]) -> Result<bool, Error> {
+    let set = slhdsa::ParameterSet::Shake128f;
+    let (public, signature) = known.split_at(set.public_key_bytes());
+    let seeds: [u8; 48] = std::array::from_fn(|i| i as u8);
+    let key = slhdsa::SigningKey::from_bytes(set, &[&seeds[..32], public].concat())?;
+    Ok(key.sign_deterministic(MESSAGE, b"")? == signature)
 }

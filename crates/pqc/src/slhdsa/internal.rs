@@ -73,8 +73,8 @@ fn root_of<const W: usize>(
     to_bytes(&[public_root(new, effort.threads, parameters, &sk_seed)])
 }
 
-/// `slh_sign_internal` (algorithm 19) of the message that is `parts` one after the other. Nothing if the root that
-/// comes out is not the public key's, which only a fault in the computation can cause.
+/// `slh_sign_internal` (algorithm 19) of the message that is `parts` one after the other. Nothing if the root of the
+/// highest tree is not the public key's, which only a fault can cause; of faults in other trees it shows nothing.
 pub(super) fn sign(
     set: ParameterSet,
     effort: Effort,

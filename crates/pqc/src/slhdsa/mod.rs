@@ -18,21 +18,19 @@ mod merkle;
 mod params;
 mod wots;
 
-use core::fmt;
 use core::num::NonZeroUsize;
 
 use zeroize::Zeroizing;
 
-use crate::{Error, digest, random};
+pub use crate::key_id::KEY_ID_BYTES;
+use crate::key_id::named_public_key;
+use crate::{Error, random};
 
 use internal::Effort;
 pub use params::ParameterSet;
 
 /// Longest context string (FIPS 205 section 10.2).
 pub const MAX_CONTEXT_BYTES: usize = 255;
-
-/// Length of a key id.
-pub const KEY_ID_BYTES: usize = 32;
 
 /// Longest public key.
 const MAX_PUBLIC_KEY_BYTES: usize = 64;
@@ -107,12 +105,19 @@ impl SigningKey {
     /// Signs `message` (algorithm 22), different at each call.
     ///
     /// # Errors
-    /// [`Error::ContextTooLong`]; [`Error::OsRandomness`]; [`Error::Backend`] if the computation went wrong.
+    /// [`Error::ContextTooLong`]; [`Error::OsRandomness`]; [`Error::Backend`] if the root that was computed is not
+    /// the key's.
     pub fn sign(&self, message: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         let prefix = prefix(context)?;
         let mut opt_rand = Zeroizing::new(vec![0; self.parameter_set().parameters().n]);
         random::fill(&mut opt_rand)?;
         self.sign_internal([&prefix, message], &opt_rand)
+    }
+
+    /// The one signature without randomness (algorithm 22, with `PK.seed` in its place): a known answer.
+    pub(crate) fn sign_deterministic(&self, message: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        let n = self.parameter_set().parameters().n;
+        self.sign_internal([&prefix(context)?, message], &self.bytes[2 * n..3 * n])
     }
 
     /// Algorithm 19 of the message that is `parts` one after the other.
@@ -135,7 +140,7 @@ impl SigningKey {
 }
 
 /// A public key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct VerifyingKey {
     set: ParameterSet,
     /// `PK.seed || PK.root` (FIPS 205 figure 16), then zeros.
@@ -185,18 +190,6 @@ impl VerifyingKey {
         };
         if is_valid { Ok(()) } else { Err(Error::InvalidSignature { algorithm: self.set.name() }) }
     }
-
-    /// `SHA3-256("tyto/v1/" || name in lower case || "-key" || key)`: names the key wherever a signature refers to it.
-    pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
-        let name = self.set.name().to_ascii_lowercase();
-        digest::sha3_256(&[b"tyto/v1/", name.as_bytes(), b"-key", self.as_bytes()])
-    }
 }
 
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({} ", self.set)?;
-        self.key_id()[..8].iter().try_for_each(|b| write!(f, "{b:02x}"))?;
-        f.write_str(")")
-    }
-}
+named_public_key!(VerifyingKey);

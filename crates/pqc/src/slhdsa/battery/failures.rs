@@ -125,7 +125,8 @@ fn every_other_length_of_a_signature_is_refused() {
     }
 }
 
-/// A fault in the computation, such as one that makes a one-time key sign twice, gives no signature.
+/// A fault in the highest tree, or in the key at rest, gives no signature. Faults in the trees below it are not
+/// noticed: their roots are signed as they come.
 #[test]
 fn a_root_that_is_not_the_keys_gives_no_signature() {
     let mut key = key(ParameterSet::Shake128f, Effort::default());

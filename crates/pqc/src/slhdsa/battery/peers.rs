@@ -16,11 +16,15 @@ struct Given<'a>(&'a [u8]);
 
 impl RngCore for Given<'_> {
     fn next_u32(&mut self) -> u32 {
-        unimplemented!()
+        let mut word = [0; 4];
+        self.fill_bytes(&mut word);
+        u32::from_le_bytes(word)
     }
 
     fn next_u64(&mut self) -> u64 {
-        unimplemented!()
+        let mut word = [0; 8];
+        self.fill_bytes(&mut word);
+        u64::from_le_bytes(word)
     }
 
     fn fill_bytes(&mut self, out: &mut [u8]) {
