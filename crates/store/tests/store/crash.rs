@@ -1,14 +1,13 @@
 //! A process that is killed in the middle of its work.
 
-use crate::support::{GALLERY, block_id, change, committed, dump, mutation, new_gallery, provision};
+use crate::support::{
+    CRASH_DIR, GALLERY, block_id, change, committed, crash_child, dump, mutation, new_gallery, provision,
+};
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufRead as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use tyto_store::Store;
 
-/// Names the directory to the child process.
-const CHILD_DIR: &str = "TYTO_STORE_CRASH_TEST_DIR";
 const TEST: &str = "crash::what_was_acknowledged_survives_a_kill_and_nothing_else_does";
 
 /// A script of mutations, of which step `n` leads to manifest version `n`: now and then two new blocks, otherwise
@@ -70,17 +69,10 @@ async fn work(dir: &Path) {
 
 /// Starts the child and kills it after some acknowledgements; returns the last one.
 fn run_and_kill(dir: &Path, acknowledgements: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", TEST, "--nocapture"])
-        .env(CHILD_DIR, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (mut child, output) = crash_child(TEST, dir);
     let mut last = 0;
     let mut seen = 0;
-    for line in lines.map_while(Result::ok) {
+    for line in output.lines().map_while(Result::ok) {
         // The test harness prints its own beginning of the first line.
         let Some((_, version)) = line.split_once("acknowledged ") else { continue };
         last = version.parse().unwrap();
@@ -95,7 +87,7 @@ fn run_and_kill(dir: &Path, acknowledgements: usize) -> u64 {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill_and_nothing_else_does() {
-    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+    if let Some(dir) = std::env::var_os(CRASH_DIR) {
         work(Path::new(&dir)).await;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -3,18 +3,16 @@
 //! `TYTO_SOAK=1 cargo test -p tyto-store log_crash` kills it 200 times.
 
 use crate::log::{entry, sign, writer};
-use crate::support::noise;
+use crate::support::{CRASH_DIR, crash_child, noise};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufRead as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tyto_attest::Checkpoint;
 use tyto_attest::log::{Frontier, Sequencer, TileId, leaf_hash};
 use tyto_store::{LogPlace, LogTree, Store};
 
-/// Names the directory to the child process.
-const CHILD_DIR: &str = "TYTO_STORE_LOG_CRASH_TEST_DIR";
 const TEST: &str = "log_crash::a_killed_log_extends_every_checkpoint_that_was_handed_out";
 /// Kills in the normal run, and with `TYTO_SOAK=1`.
 const KILLS: u64 = 12;
@@ -84,14 +82,7 @@ fn kill_after(child: u32, life: Duration) {
 
 /// Starts a child and kills it some time after its first line.
 fn run_and_kill(dir: &Path, life: Duration, told: &mut Told) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", TEST, "--nocapture"])
-        .env(CHILD_DIR, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let (mut child, mut output) = crash_child(TEST, dir);
     let mut line = Vec::new();
     let mut started = false;
     // A line that the kill cut off was not told.
@@ -152,7 +143,7 @@ async fn verify(store: &Store, told: &Told) -> LogTree {
 
 #[tokio::test]
 async fn a_killed_log_extends_every_checkpoint_that_was_handed_out() {
-    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+    if let Some(dir) = std::env::var_os(CRASH_DIR) {
         work(Path::new(&dir)).await;
     }
     let kills = if std::env::var_os("TYTO_SOAK").is_some() { SOAK_KILLS } else { KILLS };

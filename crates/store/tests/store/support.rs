@@ -5,7 +5,9 @@ use sha3::{Digest as _, Sha3_256};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use std::fs;
+use std::io::BufReader;
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Pseudonym, UploadId};
 use tyto_store::{
@@ -145,6 +147,22 @@ pub(crate) async fn reopen(dir: &TempDir, store: Store) -> Store {
     store.close().await;
     drop(store);
     Store::open(dir.path()).await.expect("opens again")
+}
+
+/// Names the directory to a child of [`crash_child`].
+pub(crate) const CRASH_DIR: &str = "TYTO_STORE_CRASH_TEST_DIR";
+
+/// Starts a test of this binary again, in a process to be killed that works in `dir`; and what it prints.
+pub(crate) fn crash_child(test: &str, dir: &Path) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CRASH_DIR, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output)
 }
 
 /// Every row of every table and every file below `uploads` and `objects`, as text.
