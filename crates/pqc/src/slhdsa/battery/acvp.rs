@@ -1,47 +1,20 @@
 //! NIST's ACVP vectors, read in place: `SLH-DSA-keyGen-FIPS205` and `SLH-DSA-sigVer-FIPS205`, the latter of the internal
 //! interface (algorithms 19 and 20: no prefix before the message).
-//!
-//! The data set is not part of the repository. `TYTO_TEST_DATA_DIR` names its directory; otherwise a folder
-//! `shared/data` beside one of the parent directories is used. Without it the tests say "absent" and pass,
-//! except under `CI=true`.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+#[path = "../../../tests/primitives/acvp/data.rs"]
+mod data;
 
 use serde_json::Value;
 
 use crate::slhdsa::{Effort, ParameterSet, SigningKey, internal};
-
-/// The test groups of one file of the data set.
-fn groups(file: &str) -> Option<Vec<Value>> {
-    let directory = std::env::var_os("TYTO_TEST_DATA_DIR").map(PathBuf::from).or_else(|| {
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        here.ancestors().map(|a| a.join("shared/data")).find(|d| d.is_dir())
-    });
-    let path = directory.map(|d| d.join("acvp").join(file)).filter(|p| p.is_file());
-    let Some(path) = path else {
-        println!("absent: acvp/{file}");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "absent: acvp/{file}");
-        return None;
-    };
-    let mut json = String::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut json).unwrap();
-    let document: Value = serde_json::from_str(&json).unwrap();
-    Some(document["testGroups"].as_array().unwrap().clone())
-}
+use data::{field, groups};
 
 /// Every case with its parameter set.
 fn cases(groups: &[Value]) -> impl Iterator<Item = (ParameterSet, &Value)> {
     groups.iter().flat_map(|group| {
-        let set = ParameterSet::from_name(group["parameterSet"].as_str().unwrap()).unwrap();
-        group["tests"].as_array().unwrap().iter().map(move |case| (set, case))
+        let set = ParameterSet::from_name(data::parameter_set(group)).unwrap();
+        data::cases(group).iter().map(move |case| (set, case))
     })
-}
-
-fn field(case: &Value, name: &str) -> Vec<u8> {
-    let digits = case[name].as_str().unwrap().as_bytes();
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
-    digits.as_chunks::<2>().0.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect()
 }
 
 /// Cases that were run; fails below the least number that the data set is known to hold.

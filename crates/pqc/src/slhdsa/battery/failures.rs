@@ -1,11 +1,8 @@
 //! What must not verify.
 
-use super::{bytes, key};
+use super::{FAST, bytes, key};
 use crate::Error;
 use crate::slhdsa::{Effort, MAX_CONTEXT_BYTES, ParameterSet, SigningKey, VerifyingKey};
-
-/// The sets that sign and verify in milliseconds; the others run the same code with other numbers.
-const FAST: [ParameterSet; 3] = [ParameterSet::Shake128f, ParameterSet::Shake192f, ParameterSet::Shake256f];
 
 fn invalid(set: ParameterSet) -> Result<(), Error> {
     Err(Error::InvalidSignature { algorithm: set.name() })

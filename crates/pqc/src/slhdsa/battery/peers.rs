@@ -119,7 +119,7 @@ fn verifies_what_peers_sign((set, made, _): &Peers) {
 fn makes_what_peers_make((set, made, accept): &Peers) {
     let prefix = prefix(CONTEXT).unwrap();
     let parts = [&prefix, MESSAGE];
-    for effort in efforts() {
+    for effort in efforts(*set) {
         let key = key(*set, effort);
         let signature = key.sign_internal(parts, &bytes(*set, 1, set.parameters().n)).unwrap();
         for made in made {
