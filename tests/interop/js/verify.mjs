@@ -37,7 +37,8 @@ function verdict(verify) {
     return { verdict: 'accepted', facts: verify() };
   } catch (reason) {
     if (!(reason instanceof Rejected)) throw reason;
-    return { verdict: 'rejected', part: reason.part, check: reason.check, detail: reason.detail };
+    const { part, check, detail, withoutDecision } = reason;
+    return { verdict: 'rejected', part, check, detail, ...(withoutDecision ? { without_decision: withoutDecision } : {}) };
   }
 }
 

@@ -27,7 +27,8 @@ def verdict(verify: Callable[[], Facts]) -> Facts:
     try:
         return {"verdict": "accepted", "facts": verify()}
     except Rejected as reason:
-        return {"verdict": "rejected", "part": reason.part, "check": reason.check, "detail": reason.detail}
+        found = {"verdict": "rejected", "part": reason.part, "check": reason.check, "detail": reason.detail}
+        return found | ({"without_decision": reason.without_decision} if reason.without_decision else {})
 
 
 def facts_of_root(opened: TrustRoot) -> Facts:

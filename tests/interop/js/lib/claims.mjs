@@ -119,7 +119,7 @@ export function readStatement(data) {
 export function readDecision(data) {
   const map = readVersioned(data, 'decision', { version: 1n, check: 'version' });
   const decision = readEntries(map, DECISION, 'decision');
-  require(decision.verdict !== 'match' || decision.subject !== null, 'decision', 'field', 'a match about nobody');
+  require(decision.verdict !== 'match' || decision.subject !== null, 'decision', 'field', 'a match of nobody');
   return decision;
 }
 

@@ -11,7 +11,7 @@ import { isMatch, readDecision, readStatement } from './claims.mjs';
 import { beginsAsSign1, readHeader, readPlainSign1, requireKnownAlgorithm, signedBytes, typOf } from './cose.mjs';
 import { checkConsistency, leafHash, rootOfInclusion } from './merkle.mjs';
 import { Rejected, require } from './rejected.mjs';
-import { checkKeyTimes, checkOrder, earliest } from './times.mjs';
+import { checkKeyTimes, checkOrder, earliest, inOrder } from './times.mjs';
 
 const MAX_BUNDLE_BYTES = 327_680;
 export const MAX_ENTRY_BYTES = 6_144;
@@ -52,7 +52,7 @@ function readBundle(data) {
   return { mode, entry, receipt, keys: entries, decision };
 }
 
-/** Rows 2 and 3 of an attestation. */
+/** Rows 2 and 3 of an attestation, which names the parts of these rows its own way. */
 export function readAttestation(data) {
   const envelope = readPlainSign1(data, 'envelope', MAX_ENTRY_BYTES);
   const header = readHeader(envelope.protectedHeader, 'protected header', { typ: ATTESTATION_TYPE });
@@ -121,18 +121,17 @@ export class Verifier {
     require(header.alg === key.algorithm, part, 'algorithm-of-key');
     const signed = signedByWitness(checkpoint, cosignature);
     require(verifies(key.algorithm, key.publicKey, signed, cosignature.signature), part, 'signature');
+    let believed = inOrder(checkpoint.head.time, made) && inOrder(made, this.at);
     try {
       checkKeyTimes(part, key, { made, seen: this.at, outlivesKey: true });
-      checkOrder(part, checkpoint.head.time, made);
-      checkOrder(part, made, this.at);
     } catch (reason) {
-      if (reason instanceof Rejected) return { ...facts, verdict: 'not-believed' };
-      throw reason;
+      if (!(reason instanceof Rejected)) throw reason;
+      believed = false;
     }
-    return { ...facts, verdict: 'counts' };
+    return { ...facts, verdict: believed ? 'counts' : 'not-believed' };
   }
 
-  /** Row 15 up to the times of its key: a bare decision has nothing to compare the rest with. */
+  /** Row 15 as far as it goes for a bare decision. */
   decision(data, entry) {
     const part = 'decision';
     const envelope = readPlainSign1(data, part, MAX_ENTRY_BYTES);
@@ -140,10 +139,20 @@ export class Verifier {
     requireKnownAlgorithm(header, part);
     const key = this.signedPayload(part, { envelope, header }, PURPOSES.decision, entry);
     const decision = readDecision(envelope.payload);
-    require(decision.tenant === key.name, part, 'tenant');
+    require(key.name === decision.tenant, part, 'tenant');
     checkOrder(part, decision.decided_at, this.at);
     checkKeyTimes(part, key, { made: decision.decided_at, seen: this.at });
     return { ...decision, key_id: header.kid, seen: this.at };
+  }
+
+  /** Row 15. */
+  decisionAbout(data, entry, leaf, statement) {
+    const part = 'decision';
+    const decision = this.decision(data, entry);
+    require(equal(decision.rests_on, leaf), part, 'decision-digest');
+    require(isMatch(statement), part, 'decision-kind');
+    checkOrder(part, statement.issued_at, decision.decided_at);
+    return decision;
   }
 
   bundle(data) {
@@ -159,11 +168,11 @@ export class Verifier {
       facts.key_id = key.id;
       checkKeyTimes('statement', key, { made: statement.issued_at, seen: facts.seen });
     }
-    if (decision !== null) {
-      facts.decision = this.decision(decision, keys.shift());
-      require(equal(facts.decision.rests_on, leaf), 'decision', 'decision-digest');
-      require(isMatch(statement), 'decision', 'decision-kind');
-      checkOrder('decision', statement.issued_at, facts.decision.decided_at);
+    try {
+      if (decision !== null) facts.decision = this.decisionAbout(decision, keys.shift(), leaf, statement);
+    } catch (reason) {
+      if (reason instanceof Rejected) reason.withoutDecision = facts;
+      throw reason;
     }
     return facts;
   }

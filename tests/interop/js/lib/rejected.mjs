@@ -1,4 +1,7 @@
-/** The first check that failed, and the part of the evidence in which it lies. */
+/**
+ * The first check that failed, and the part of the evidence in which it lies. `withoutDecision` is set to what a
+ * bundle proves if only its decision does not stand.
+ */
 export class Rejected extends Error {
   constructor(part, check, detail = '') {
     super(`${part}: ${check}${detail && ` (${detail})`}`);

@@ -1,6 +1,6 @@
 // What times say: validity, expiry and revocation of keys, and the order of events. Undefined: not known.
 
-import { Rejected, require } from './rejected.mjs';
+import { require } from './rejected.mjs';
 
 const MAX_CLOCK_DIFFERENCE_MS = 300_000n;
 
@@ -21,6 +21,8 @@ export function checkKeyTimes(part, key, { made, seen, outlivesKey = false }) {
   }
 }
 
+export const inOrder = (made, seen) => seen === undefined || made <= seen + MAX_CLOCK_DIFFERENCE_MS;
+
 export function checkOrder(part, made, seen) {
-  if (seen !== undefined && made > seen + MAX_CLOCK_DIFFERENCE_MS) throw new Rejected(part, 'time-order');
+  require(inOrder(made, seen), part, 'time-order');
 }

@@ -74,7 +74,6 @@ function checkSignature([signatureHeader, , signature], protectedHeader, payload
   const [alg, kid] = [header.get(ALG), header.get(KID)];
   check(isInt(alg), 'alg');
   check(isHash(kid), 'kid');
-  require(ALGORITHMS.has(alg), PART, 'algorithm', String(alg));
   require(equal(kid, signer.id), PART, 'key-id', 'signed by a key that the list does not name');
   require(alg === signer.algorithm, PART, 'algorithm-of-key');
   const signed = encode(['Signature', protectedHeader, signatureHeader, ascii(''), payload]);
@@ -113,8 +112,7 @@ export function updateTrustRoot(older, data) {
   const newer = openTrustRoot(data, older.signers[0].id);
   require(newer.version > older.version, PART, 'root-version');
   const kept = (condition, detail) => require(condition, PART, 'root-regression', detail);
-  kept(newer.name === older.name, 'name');
-  kept(newer.issuedAt >= older.issuedAt, 'issued_at');
+  kept(newer.name === older.name && newer.issuedAt >= older.issuedAt, 'name or issued_at');
   for (const [id, before] of older.keys) {
     const after = newer.keys.get(id);
     kept(after !== undefined, 'a key is missing');

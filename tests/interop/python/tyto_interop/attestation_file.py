@@ -46,6 +46,7 @@ def verify_attestation(data: bytes, keys: TrustedKeys) -> dict[str, Any]:
     require(envelope.unprotected.has_exactly([]), ENVELOPE, "field", "unprotected header")
     require(envelope.payload is not None, ENVELOPE, "field", "no payload")
     header = cose.read_header(envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE)
+    cose.require_known_algorithm(header, PROTECTED_HEADER)
     require(header.kid in keys, ENVELOPE, "key-id", "not a trusted key")
     require(header.alg == ML_DSA_65, ENVELOPE, "algorithm-of-key")
     signed = cose.signed_bytes(envelope.protected, envelope.payload)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import cbor
-from .cose import Header, Sign1, read_any_algorithm, read_header, read_sign1, signed_bytes
+from .cose import Header, Sign1, read_header, read_sign1, require_known_algorithm, signed_bytes
 from .errors import require
 from .fields import is_bytes, is_hash, is_list, is_uint
 
@@ -80,7 +80,7 @@ def read_cosignature(item: Any) -> Cosignature:
     protected, unprotected, signature = item
     require(is_bytes(protected) and is_bytes(signature), COSIGNATURE, "field")
     require(type(unprotected) is cbor.Map and unprotected.has_exactly([]), COSIGNATURE, "field", "unprotected header")
-    header = read_any_algorithm(protected, COSIGNATURE, COSIGNATURE_TYPE, (COSIGNED_AT,), (COSIGNED_AT,))
+    header = read_header(protected, COSIGNATURE, COSIGNATURE_TYPE, (COSIGNED_AT,), (COSIGNED_AT,))
     time = header.map.get(COSIGNED_AT)
     require(is_uint(time), COSIGNATURE, "field", "time")
     return Cosignature(protected, signature, header, time)
@@ -117,6 +117,7 @@ def read_checkpoint(data: bytes, kind: int | None = None) -> Checkpoint:
     vds = header.map.get(VDS)
     require(type(vds) is int and vds == TREE, CHECKPOINT, "field", "verifiable data structure")
     head = read_head(header.map.get(TREE_HEAD))
+    require_known_algorithm(header, CHECKPOINT)
     if kind is None:
         require(envelope.payload == head.root, CHECKPOINT, "field", "payload is not the root")
     if proof is not None:

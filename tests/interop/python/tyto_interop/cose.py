@@ -41,21 +41,9 @@ def read_sign1(data: bytes, part: str, max_bytes: int) -> Sign1:
 
 
 def read_header(
-    protected: bytes,
-    part: str,
-    typ: str,
-    critical: tuple[int, ...] = (),
-    others: tuple[int, ...] = (),
+    protected: bytes, part: str, typ: str, critical: tuple[int, ...] = (), others: tuple[int, ...] = ()
 ) -> Header:
     """The header whose `crit` is exactly `critical` and that has the entries `others` besides those of each."""
-    header = read_any_algorithm(protected, part, typ, critical, others)
-    require(header.alg in ALGORITHMS, part, "algorithm", str(header.alg))
-    return header
-
-
-def read_any_algorithm(
-    protected: bytes, part: str, typ: str, critical: tuple[int, ...], others: tuple[int, ...]
-) -> Header:
     header = cbor.decode(protected, part)
     require(type(header) is cbor.Map, part, "field", "header is not a map")
     alg = header.get(ALG)
@@ -72,6 +60,10 @@ def read_any_algorithm(
     require(is_hash(kid), part, "field", "kid")
     require(header.get(TYP) == typ, part, "field", "typ")
     return Header(alg, kid, header)
+
+
+def require_known_algorithm(header: Header, part: str) -> None:
+    require(header.alg in ALGORITHMS, part, "algorithm", str(header.alg))
 
 
 def signed_bytes(protected: bytes, payload: bytes) -> bytes:

@@ -28,13 +28,15 @@ def read_envelope(data: bytes, max_bytes: int) -> tuple[cose.Sign1, cose.Header]
     envelope = cose.read_sign1(data, PART, max_bytes)
     require(envelope.unprotected.has_exactly([]), PART, "field", "unprotected header")
     require(envelope.payload is not None, PART, "field", "no payload")
-    return envelope, cose.read_header(envelope.protected, PART, TYPE)
+    header = cose.read_header(envelope.protected, PART, TYPE)
+    cose.require_known_algorithm(header, PART)
+    return envelope, header
 
 
 def read_decision(payload: bytes) -> dict[str, Any]:
     item = cbor.decode(payload, PART)
     require(type(item) is cbor.Map and item.first_is(1) and is_uint(item.get(1)), PART, "field", "version")
     require(item.get(1) == VERSION, PART, "version", str(item.get(1)))
-    facts = read_entries(item, DECISION, PART)
-    require(facts["verdict"] != "match" or facts["subject"] is not None, PART, "field", "a match about nobody")
-    return facts
+    decision = read_entries(item, DECISION, PART)
+    require(decision["verdict"] != "match" or decision["subject"] is not None, PART, "field", "a match of nobody")
+    return decision

@@ -7,6 +7,8 @@ class Rejected(Exception):
         self.part = part
         self.check = check
         self.detail = detail
+        # What a bundle proves if only its decision does not stand.
+        self.without_decision: dict | None = None
 
 
 def require(condition: bool, part: str, check: str, detail: str = "") -> None:

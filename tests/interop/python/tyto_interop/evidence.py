@@ -20,7 +20,7 @@ from .checkpoint import (
 )
 from .errors import Rejected, require
 from .fields import is_bytes, is_int, is_list, is_uint
-from .times import check_key_times, check_order, earliest
+from .times import check_key_times, check_order, earliest, in_order
 from .trust_root import Key, TrustRoot
 
 MAX_BUNDLE_BYTES = 327_680
@@ -107,6 +107,7 @@ class Verifier:
         require(envelope.unprotected.has_exactly([]), ENVELOPE, "field", "unprotected header")
         require(envelope.payload is not None, ENVELOPE, "field", "no payload")
         header = cose.read_header(envelope.protected, PROTECTED_HEADER, ATTESTATION_TYPE)
+        cose.require_known_algorithm(header, PROTECTED_HEADER)
         key = self.signer(ENVELOPE, header.kid, header.alg, ATTESTATION, entry)
         holds = cose.signature_holds(key.algorithm, key.public_key, envelope, envelope.payload)
         require(holds, ENVELOPE, "signature")
@@ -145,25 +146,34 @@ class Verifier:
         require(header.alg == key.algorithm, COSIGNATURE, "algorithm-of-key")
         cosigned = checkpoint.cosigned(cosignature)
         require(verifies(key.algorithm, key.public_key, cosigned, cosignature.signature), COSIGNATURE, "signature")
+        ordered = in_order(checkpoint.head.time, cosignature.time) and in_order(cosignature.time, self.at)
         try:
             check_key_times(COSIGNATURE, key, cosignature.time, self.at, outlives_key=True)
-            check_order(COSIGNATURE, checkpoint.head.time, cosignature.time)
-            check_order(COSIGNATURE, cosignature.time, self.at)
         except Rejected:
-            return facts | {"verdict": "not-believed"}
-        return facts | {"verdict": "counts"}
+            ordered = False
+        return facts | {"verdict": "counts" if ordered else "not-believed"}
 
     def decision(self, data: bytes, entry: KeyEntry | None) -> Facts:
-        """Row 15 up to the times of its key: a bare decision has nothing to compare the rest with."""
+        """Row 15 as far as it goes for a bare decision."""
+        part = decision.PART
         envelope, header = decision.read_envelope(data, MAX_ENTRY_BYTES)
-        key = self.signer(decision.PART, header.kid, header.alg, DECISION, entry)
+        key = self.signer(part, header.kid, header.alg, DECISION, entry)
         holds = cose.signature_holds(key.algorithm, key.public_key, envelope, envelope.payload)
-        require(holds, decision.PART, "signature")
+        require(holds, part, "signature")
         facts = decision.read_decision(envelope.payload)
-        require(facts["tenant"] == key.name, decision.PART, "tenant")
-        check_order(decision.PART, facts["decided_at"], self.at)
-        check_key_times(decision.PART, key, facts["decided_at"], self.at, outlives_key=False)
+        require(key.name == facts["tenant"], part, "tenant")
+        check_order(part, facts["decided_at"], self.at)
+        check_key_times(part, key, facts["decided_at"], self.at, outlives_key=False)
         return facts | {"key_id": header.kid, "seen": self.at}
+
+    def decision_about(self, data: bytes, entry: KeyEntry, leaf: bytes, claimed: Facts) -> Facts:
+        """Row 15."""
+        part = decision.PART
+        facts = self.decision(data, entry)
+        require(facts["rests_on"] == leaf, part, "decision-digest")
+        require(claimed["kind"] in statement.MATCH_KINDS, part, "decision-kind")
+        check_order(part, claimed["issued_at"], facts["decided_at"])
+        return facts
 
     def bundle(self, data: bytes) -> Facts:
         bundle = read_bundle(data)
@@ -189,11 +199,12 @@ class Verifier:
             check_key_times(statement.PART, key, facts["statement"]["issued_at"], seen, outlives_key=False)
         facts["seen"] = self.statement_seen(facts)
         if bundle.decision is not None:
-            facts["decision"] = self.decision(bundle.decision, next(keys))
-            named = facts["decision"]["rests_on"] == merkle.leaf_hash(bundle.entry)
-            require(named, decision.PART, "decision-digest")
-            require(facts["statement"]["kind"] in statement.MATCH_KINDS, decision.PART, "decision-kind")
-            check_order(decision.PART, facts["statement"]["issued_at"], facts["decision"]["decided_at"])
+            leaf = merkle.leaf_hash(bundle.entry)
+            try:
+                facts["decision"] = self.decision_about(bundle.decision, next(keys), leaf, facts["statement"])
+            except Rejected as rejected:
+                rejected.without_decision = facts
+                raise
         return facts
 
     def statement_seen(self, facts: Facts) -> int | None:

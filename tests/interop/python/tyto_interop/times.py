@@ -22,6 +22,9 @@ def check_key_times(part: str, key: Key, made: int, seen: int | None, outlives_k
         require(before, part, "revoked")
 
 
+def in_order(made: int, seen: int | None) -> bool:
+    return seen is None or made <= seen + MAX_CLOCK_DIFFERENCE_MS
+
+
 def check_order(part: str, made: int, seen: int | None) -> None:
-    if seen is not None:
-        require(made <= seen + MAX_CLOCK_DIFFERENCE_MS, part, "time-order")
+    require(in_order(made, seen), part, "time-order")

@@ -117,7 +117,6 @@ def check_signature(item: Any, protected: bytes, payload: bytes, key: tuple[int,
     alg, kid = header.get(ALG), header.get(KID)
     require(is_int(alg), PART, "field", "alg")
     require(is_hash(kid), PART, "field", "kid")
-    require(alg in ALGORITHMS, PART, "algorithm", str(alg))
     require(kid == key_id(*key), PART, "key-id", "signed by a key that the list does not name")
     require(alg == key[0], PART, "algorithm-of-key")
     signed = cbor.encode(["Signature", protected, item[0], b"", payload])
@@ -153,8 +152,7 @@ def open_trust_root(data: bytes, pinned: bytes | None = None) -> TrustRoot:
 def update_trust_root(old: TrustRoot, data: bytes) -> TrustRoot:
     new = open_trust_root(data, old.root_key_id())
     require(new.version > old.version, PART, "root-version")
-    require(new.name == old.name, PART, "root-regression", "name")
-    require(new.issued_at >= old.issued_at, PART, "root-regression", "issued_at")
+    require(new.name == old.name and new.issued_at >= old.issued_at, PART, "root-regression", "name or issued_at")
     for kid, before in old.keys.items():
         after = new.keys.get(kid)
         require(after is not None, PART, "root-regression", "a key is missing")
