@@ -11,8 +11,7 @@ import { require } from './rejected.mjs';
 const VERSION = 1n;
 const MAX_CONTENT_BYTES = 67_108_864;
 const MAX_TRUSTED_KEYS = 256;
-// A file can be no longer than its items with their heads.
-const MAX_BYTES = 2 * MAX_CONTENT_BYTES + MAX_ENTRY_BYTES + 32 + 64;
+const MAX_BYTES = 134_224_896;
 
 /** Public keys by the hexadecimal digits of their ids. */
 export function readTrustedKeys(data) {

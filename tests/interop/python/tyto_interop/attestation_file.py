@@ -13,8 +13,7 @@ PART = "attestation file"
 VERSION = 1
 MAX_CONTENT_BYTES = 67_108_864
 MAX_TRUSTED_KEYS = 256
-# A file can be no longer than its items with their heads.
-MAX_BYTES = 2 * MAX_CONTENT_BYTES + MAX_ENTRY_BYTES + 32 + 64
+MAX_BYTES = 134_224_896
 
 TrustedKeys = dict[bytes, bytes]
 
