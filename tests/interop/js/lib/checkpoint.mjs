@@ -86,9 +86,9 @@ export function readCheckpoint(data, kind) {
 
   const form = { typ: CHECKPOINT_TYPE, critical: [TREE_HEAD], others: [VDS, TREE_HEAD] };
   const header = readHeader(envelope.protectedHeader, CHECKPOINT, form);
+  requireKnownAlgorithm(header, CHECKPOINT);
   require(header.map.get(VDS) === TREE, CHECKPOINT, 'field', 'verifiable data structure');
   const head = readHead(header.map.get(TREE_HEAD));
-  requireKnownAlgorithm(header, CHECKPOINT);
   if (bare) require(equal(payload, head.root), CHECKPOINT, 'field', 'payload is not the root');
   if (!bare) require(proof.size === head.size, RECEIPT, 'tree-size');
   return { envelope, header, head, proof, cosignatures };

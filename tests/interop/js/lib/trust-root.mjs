@@ -74,6 +74,7 @@ function checkSignature([signatureHeader, , signature], protectedHeader, payload
   const [alg, kid] = [header.get(ALG), header.get(KID)];
   check(isInt(alg), 'alg');
   check(isHash(kid), 'kid');
+  require(ALGORITHMS.has(alg), PART, 'algorithm', String(alg));
   require(equal(kid, signer.id), PART, 'key-id', 'signed by a key that the list does not name');
   require(alg === signer.algorithm, PART, 'algorithm-of-key');
   const signed = encode(['Signature', protectedHeader, signatureHeader, ascii(''), payload]);

@@ -114,10 +114,10 @@ def read_checkpoint(data: bytes, kind: int | None = None) -> Checkpoint:
         cosignatures = [read_cosignature(item) for item in items]
     proof = read_proof(envelope.unprotected.get(VDP), kind) if kind else None
     header = read_header(envelope.protected, CHECKPOINT, CHECKPOINT_TYPE, (TREE_HEAD,), (VDS, TREE_HEAD))
+    require_known_algorithm(header, CHECKPOINT)
     vds = header.map.get(VDS)
     require(type(vds) is int and vds == TREE, CHECKPOINT, "field", "verifiable data structure")
     head = read_head(header.map.get(TREE_HEAD))
-    require_known_algorithm(header, CHECKPOINT)
     if kind is None:
         require(envelope.payload == head.root, CHECKPOINT, "field", "payload is not the root")
     if proof is not None:

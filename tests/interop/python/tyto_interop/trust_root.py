@@ -117,6 +117,7 @@ def check_signature(item: Any, protected: bytes, payload: bytes, key: tuple[int,
     alg, kid = header.get(ALG), header.get(KID)
     require(is_int(alg), PART, "field", "alg")
     require(is_hash(kid), PART, "field", "kid")
+    require(alg in ALGORITHMS, PART, "algorithm", str(alg))
     require(kid == key_id(*key), PART, "key-id", "signed by a key that the list does not name")
     require(alg == key[0], PART, "algorithm-of-key")
     signed = cbor.encode(["Signature", protected, item[0], b"", payload])
