@@ -45,7 +45,8 @@ export function readHeader(protectedHeader, part, { typ, critical = [], others =
     require(critical.some((known) => BigInt(known) === label), part, 'critical-header', String(label));
   }
   if (critical.length > 0) {
-    require(isArray(crit, critical.length) && crit.every((label, i) => label === BigInt(critical[i])), part, 'field', 'crit');
+    const asGiven = isArray(crit, critical.length) && crit.every((label, i) => label === BigInt(critical[i]));
+    require(asGiven, part, 'field', 'crit');
   }
   const labels = [ALG, KID, TYP, ...others, ...(critical.length > 0 ? [CRIT] : [])];
   require(map.hasExactly(labels), part, 'field', 'header entries');
