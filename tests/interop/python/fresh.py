@@ -15,6 +15,7 @@ from tyto_interop.trust_root import open_trust_root
 SECONDS_PER_COMMAND = 60
 LOG = "log"
 TENANT = "Tenant of this run"
+ROOT_ALGORITHMS = [f"slh-dsa-shake-{size}" for size in ("128s", "128f", "192s", "192f", "256s", "256f")]
 # SubjectPublicKeyInfo up to the key, for SLH-DSA-SHAKE-128s (RFC 9909).
 SPKI = bytes.fromhex("3030300b060960864801650304031a032100")
 
@@ -67,6 +68,12 @@ class Maker:
         self.tyto("attest", "decision", "init", "tenant.key", "--public-out", "tenant.der")
         self.root("add", "tenant.der", "--purpose", "decision", "--name", TENANT, *since)
 
+    def roots_of_all_sets(self) -> None:
+        for algorithm in ROOT_ALGORITHMS:
+            file = f"{algorithm}.cbor"
+            answer = self.tyto("root", "init", file, "--name", algorithm, "--algorithm", algorithm, "--json")
+            self.case("trust-root", file, pinned=json.loads(answer)["root_key"])
+
     def decide(self, evidence: str, out: str) -> None:
         self.tyto(
             "attest", "decision", "issue", self.vectors / "evidence" / evidence, "--key", "tenant.key", "--tenant", TENANT,
@@ -75,6 +82,7 @@ class Maker:
         )  # fmt: skip
 
     def make(self) -> None:
+        self.roots_of_all_sets()
         self.trust_roots()
         for golden in ("default.cbor", "receipt-only.cbor", "without-receipt.cbor"):
             bundle = f"decided-{golden}"
