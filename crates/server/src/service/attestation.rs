@@ -28,6 +28,14 @@ impl Wish {
     }
 }
 
+impl Wish {
+    /// Uses the place for an attestation that was made before: its entry may have been lost. One that is in the log stays
+    /// there once.
+    pub(crate) fn log_again(self, attestation: &Attestation) {
+        self.place.submit(attestation.cose_sign1.clone());
+    }
+}
+
 /// The digests of an answer so far.
 pub(crate) struct Evidence {
     wish: Wish,

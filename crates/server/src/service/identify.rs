@@ -50,7 +50,7 @@ pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant
                     (compute(move || ready.into_queries()).await?, Some((id, hold)))
                 }
                 (id, Begun::Answered(stored)) => {
-                    tokio::spawn(replay(id, stored, caller));
+                    tokio::spawn(replay(id, stored, caller, wish));
                     return Ok(parts);
                 }
             },
@@ -91,7 +91,7 @@ fn only(mut queries: Vec<PackedQuery>) -> PackedQuery {
 }
 
 /// Sends what was kept of an earlier identical request. Its place bounds how many stored answers are in memory.
-async fn replay(ticket: TicketId, stored: Bytes, mut caller: Writer) {
+async fn replay(ticket: TicketId, stored: Bytes, mut caller: Writer, mut wish: Option<Wish>) {
     let mut rest = if stored.first() == Some(&ANSWERED) { stored.slice(1..) } else { Bytes::new() };
     loop {
         let part = match IdentifyPart::take_from(&mut rest) {
@@ -99,6 +99,11 @@ async fn replay(ticket: TicketId, stored: Bytes, mut caller: Writer) {
             Ok(Some(part)) => Ok(part),
             Err(error) => Err(damaged(ticket)(error)),
         };
+        if let Ok(IdentifyPart::Trailer { attestation: Some(attestation), .. }) = &part
+            && let Some(wish) = wish.take()
+        {
+            wish.log_again(attestation);
+        }
         let last = part.is_err();
         if !caller.send(part).await || last {
             break;

@@ -81,7 +81,13 @@ async fn use_ticket(mut job: Job, ticket: HeldTicket, in_store: Duration) -> Res
     let (id, digest) = (ticket.id(), purpose.digest(&request.probe));
     let asked = Instant::now();
     let (ticket, hold) = match ticket.mark(digest).await? {
-        Begun::Answered(stored) => return replay(id, &stored),
+        Begun::Answered(stored) => {
+            let answer = replay(id, &stored)?;
+            if let (Some(wish), Some(attestation)) = (job.wish, &answer.attestation) {
+                wish.log_again(attestation);
+            }
+            return Ok(answer);
+        }
         Begun::Fresh(ticket, hold) => (ticket, hold),
     };
     // The store takes its time, which is measured apart.
@@ -367,6 +373,7 @@ fn check_size(answer: &VerifyAnswer) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::fixture;
+    use tyto_api::matching::{Attestation, AttestationRequest, TicketUse};
 
     #[test]
     fn a_panic_on_an_async_thread_is_an_error_and_the_next_computation_starts_afresh() {
@@ -402,5 +409,54 @@ mod tests {
             let wrong = verify(&app, request.clone(), Instant::now()).await;
             assert!(matches!(wrong, Err(Error::Field { field: "query.polynomials", .. })), "{wrong:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_attestation_that_is_handed_out_again_is_logged_if_its_entry_was_lost() {
+        let (_dir, app) = fixture::app(|_| {}).await;
+        let (parameters, _) = fixture::gallery_of_one_block(&app).await;
+        let subject = tyto_scheme::Pseudonym([1; 16]);
+        let deltas: Vec<u8> = (0..Kind::Verify.queries())
+            .flat_map(|_| {
+                let layout = &parameters.layout;
+                tyto_scheme::Delta::new(layout, vec![1; layout.padded_dimension()]).unwrap().to_bytes()
+            })
+            .collect();
+        let ticket = TicketUse { ticket: TicketId([4; 16]), deltas: deltas.into(), tag: [0; 16] };
+        let attestation = AttestationRequest { nonce: [2; 32], audience: String::new() };
+        let request = Verify {
+            gallery: parameters.gallery,
+            subject,
+            probe: Probe::Ticket(ticket.clone()),
+            known_manifest_version: 2,
+            attestation: Some(attestation.clone()),
+        };
+        let new = tyto_store::NewTicket {
+            ticket: ticket.ticket,
+            gallery: parameters.gallery,
+            key: parameters.key,
+            kind: Kind::Verify,
+            expires_ms: u64::MAX >> 1,
+        };
+        app.store.put_ticket(new, Bytes::from_static(b"ticket")).await.unwrap();
+        let purpose = Purpose {
+            gallery: request.gallery,
+            target: request.target(),
+            known_manifest_version: 2,
+            attestation: Some(&attestation),
+        };
+        app.store.begin_use(ticket.ticket, purpose.digest(&request.probe)).await.unwrap();
+        let answer = VerifyAnswer {
+            snapshot: SnapshotState { manifest_version: 2, sealed_manifest: None },
+            ticket: Some(ticket.clone()),
+            results: Vec::new(),
+            records: Vec::new(),
+            attestation: Some(Attestation { cose_sign1: Bytes::from_static(b"signed"), salt: [3; 32] }),
+        };
+        app.store.finish_use(ticket.ticket, stored(&answer).into()).await.unwrap();
+        assert_eq!(verify(&app, request, Instant::now()).await.unwrap(), answer);
+        let leaf = tyto_attest::log::leaf_hash(b"signed");
+        let waited = app.log.receipt(&leaf, Duration::from_mins(1), std::future::pending()).await;
+        assert!(matches!(waited, Ok(crate::log::Waited::Receipt(_))), "its receipt can be had");
     }
 }
