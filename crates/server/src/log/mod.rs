@@ -83,11 +83,9 @@ impl Log {
     ) -> Result<Self, Error> {
         let public_key = keys.signing.public_key();
         let known = store.latest_checkpoint().await?;
-        // The log keeps its id when its keys change.
-        let id = match &known {
-            Some(checkpoint) => checkpoint.checkpoint.head().log_id,
-            None => tyto_attest::log_id(origin, &public_key.key_id())?,
-        };
+        // The log keeps its id when its keys or the issuer's name change, also before the first checkpoint: what waits to
+        // be appended names it.
+        let id = store.name_log(tyto_attest::log_id(origin, &public_key.key_id())?).await?;
         let (newest_sender, newest) = watch::channel(known.map(Arc::new));
         let wake = Arc::new(Notify::new());
         let (stop_queue, queue_stopped) = watch::channel(None);

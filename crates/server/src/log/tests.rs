@@ -31,13 +31,17 @@ impl World {
     }
 
     async fn start(&self, node: u8, adjust: impl FnOnce(&mut TransparencyConfig)) -> Led {
+        self.start_as("tests", node, adjust).await
+    }
+
+    async fn start_as(&self, origin: &str, node: u8, adjust: impl FnOnce(&mut TransparencyConfig)) -> Led {
         let mut config = TransparencyConfig { checkpoint_interval_ms: 20, ..TransparencyConfig::default() };
         adjust(&mut config);
         let signing = SigningKey::from_bytes(ParameterSet::Shake128f, &self.key).unwrap();
         let keys = LogKeys { signing, node: [node; 16] };
         let metrics = Arc::<Metrics>::default();
         let background = self.background.handle();
-        let log = Log::start(&config, "tests", &self.store, keys, background, &metrics).await.unwrap();
+        let log = Log::start(&config, origin, &self.store, keys, background, &metrics).await.unwrap();
         Led { log, metrics }
     }
 }
@@ -232,4 +236,19 @@ async fn looking_for_an_unknown_entry_does_not_cut_batches_short() {
         answered += 1;
     }
     assert!(answered <= 5, "{answered} batches in the time of four");
+}
+
+#[tokio::test]
+async fn the_log_keeps_its_name_from_the_first_start() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    let id = led.log.id();
+    led.log.stop(PATIENCE).await;
+    assert!(world.store.latest_checkpoint().await.unwrap().is_none());
+    let renamed = world.start_as("another issuer", 1, |_| ()).await;
+    assert_eq!(renamed.log.id(), id);
+    renamed.promise(b"one").await;
+    renamed.receipt(b"one").await;
+    assert_eq!(renamed.log.newest().unwrap().checkpoint.head().log_id, id);
+    renamed.log.stop(PATIENCE).await;
 }

@@ -6,7 +6,7 @@
 
 use super::lease::LogToken;
 use super::{LogTree, LogWriter, kept};
-use crate::database::{bytes, signed};
+use crate::database::{array, bytes, signed};
 use crate::{Error, Object, Store};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
@@ -217,6 +217,17 @@ impl LogWriter {
 }
 
 impl Store {
+    /// Names the log, if it has no name yet, and gives the name that it has: checkpoints of another log are refused from
+    /// here on, and so entries may name it before the first checkpoint.
+    pub async fn name_log(&self, log_id: [u8; 32]) -> Result<[u8; 32], Error> {
+        let mut tx = self.inner.database.write().await?;
+        let query = sqlx::query("UPDATE log_lock SET log_id = ? WHERE log_id IS NULL");
+        query.bind(log_id.as_slice()).execute(&mut *tx).await?;
+        let row = sqlx::query("SELECT log_id FROM log_lock").fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        array(&row, "log_id", "log_lock")
+    }
+
     /// The newest checkpoint that is published, if there is one.
     pub async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Error> {
         const SQL: &str = "SELECT signed FROM log_checkpoints \
