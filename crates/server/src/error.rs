@@ -221,6 +221,14 @@ pub enum Error {
     /// Nothing was logged and signed yet (environment).
     #[error("the log has no checkpoint yet")]
     NoCheckpoint,
+    /// The newest checkpoint is so far in the future that no verifier would take one of its time (operator).
+    #[error(
+        "the newest checkpoint is {ahead_ms} ms ahead of the clock: nothing is signed before the clock is there"
+    )]
+    LogClock {
+        /// How far ahead it is, in milliseconds.
+        ahead_ms: u64,
+    },
     /// Entries cannot be stored at the moment (storage); the log says why.
     #[error("the log takes no entries at the moment")]
     LogUnavailable,

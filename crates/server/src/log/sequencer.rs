@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tyto_attest::{Checkpoint, TreeHead};
+use tyto_attest::{Checkpoint, MAX_CLOCK_SKEW_MS, TreeHead};
 use tyto_pqc::slhdsa::SigningKey;
 use tyto_store::{LogToken, LogTree, LogWriter, Store};
 
@@ -169,8 +169,13 @@ impl Sequencer {
 
     /// Signs a tree, stores the checkpoint, and only then shows it.
     async fn checkpoint(&self, writer: &mut LogWriter, tree: LogTree) -> Result<(), Error> {
-        // A clock that was set back does not make the log go back.
-        let time_unix_ms = unix_ms().max(writer.earliest_time_unix_ms());
+        // A clock that was set back does not make the log go back. If it was far ahead before, a time that goes on from
+        // there would be refused by every verifier, and nobody here would notice.
+        let (now, earliest) = (unix_ms(), writer.earliest_time_unix_ms());
+        if earliest > now.saturating_add(MAX_CLOCK_SKEW_MS) {
+            return Err(Error::LogClock { ahead_ms: earliest - now });
+        }
+        let time_unix_ms = now.max(earliest);
         let head = TreeHead { log_id: self.log_id, size: tree.size, root: tree.root, time_unix_ms };
         let (key, started) = (self.key.clone(), Instant::now());
         let signed = self.background.spawn_blocking(move || Checkpoint::sign(head, &key));

@@ -60,6 +60,22 @@ impl Led {
     }
 }
 
+impl World {
+    /// Appends an entry and signs a checkpoint of this time, as a server would whose clock is there.
+    async fn sign_at(&self, log_id: [u8; 32], time_unix_ms: u64) {
+        let entry = tyto_store::LogEntry::of(Bytes::from(time_unix_ms.to_le_bytes().to_vec()));
+        self.store.add_log_entries(&[entry]).await.unwrap();
+        let token = self.store.acquire_log([9; 16], crate::app::unix_ms(), 60_000).await.unwrap();
+        let mut writer = self.store.resume_log(token).await.unwrap();
+        writer.append(1).await.unwrap();
+        let tyto_store::LogTree { size, root } = writer.tree_to_sign().unwrap();
+        let head = tyto_attest::TreeHead { log_id, size, root, time_unix_ms };
+        let key = SigningKey::from_bytes(ParameterSet::Shake128f, &self.key).unwrap();
+        writer.publish(&tyto_attest::Checkpoint::sign(head, &key).unwrap()).await.unwrap();
+        self.store.renew_log(&token, 0, 0).await.unwrap();
+    }
+}
+
 async fn wait_until(what: impl Fn() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !what() {
@@ -251,4 +267,24 @@ async fn the_log_keeps_its_name_from_the_first_start() {
     renamed.receipt(b"one").await;
     assert_eq!(renamed.log.newest().unwrap().checkpoint.head().log_id, id);
     renamed.log.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_a_little_ahead_does_not_stop_the_log_and_one_far_ahead_does() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    let id = led.log.id();
+    led.log.stop(PATIENCE).await;
+    let ahead = crate::app::unix_ms() + 120_000;
+    world.sign_at(id, ahead).await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"one").await;
+    led.receipt(b"one").await;
+    assert_eq!(led.log.newest().unwrap().checkpoint.head().time_unix_ms, ahead);
+    led.log.stop(PATIENCE).await;
+    world.sign_at(id, ahead + 3_600_000).await;
+    let led = world.start(1, |_| ()).await;
+    led.promise(b"two").await;
+    wait_until(|| led.metrics.log_failures.get() >= 1).await;
+    assert_eq!(led.log.newest().unwrap().size(), 3, "nothing of a time that nobody would believe");
 }
