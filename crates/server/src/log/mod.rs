@@ -21,6 +21,7 @@ use key::LogKeys;
 use queue::Queue;
 use sequencer::Sequencer;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -49,6 +50,8 @@ pub(crate) struct Log {
     queue: Queue,
     newest: watch::Receiver<Newest>,
     wake: Arc<Notify>,
+    /// Nothing is appended until an operator does something.
+    stands_still: Arc<AtomicBool>,
     /// Bounds what reads the store for proofs.
     proving: Semaphore,
     /// Bounds what waits for receipts.
@@ -87,7 +90,7 @@ impl Log {
         // be appended names it.
         let id = store.name_log(tyto_attest::log_id(origin, &public_key.key_id())?).await?;
         let (newest_sender, newest) = watch::channel(known.map(Arc::new));
-        let wake = Arc::new(Notify::new());
+        let (wake, stands_still) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let (stop_queue, queue_stopped) = watch::channel(None);
         let (stop_sequencer, sequencer_stopped) = watch::channel(false);
         let sequencer = Sequencer {
@@ -102,6 +105,7 @@ impl Log {
             stopped: sequencer_stopped,
             background,
             metrics: metrics.clone(),
+            stands_still: stands_still.clone(),
         };
         let (queue, writer) =
             queue::new(config.queued_entries, store.clone(), wake.clone(), queue_stopped, metrics.clone());
@@ -113,7 +117,18 @@ impl Log {
         };
         let tasks = Mutex::new(Some(tasks));
         let (proving, waiting) = (Semaphore::new(MAX_PROVING), Semaphore::new(MAX_WAITING));
-        Ok(Self { id, public_key, store: store.clone(), queue, newest, wake, proving, waiting, tasks })
+        Ok(Self {
+            id,
+            public_key,
+            store: store.clone(),
+            queue,
+            newest,
+            wake,
+            stands_still,
+            proving,
+            waiting,
+            tasks,
+        })
     }
 
     /// The log's id.
@@ -153,6 +168,14 @@ impl Log {
     /// As [`Log::place`].
     pub(crate) fn place_for_document(&self) -> Result<Place, Error> {
         self.queue.place_for_document()
+    }
+
+    /// Whether receipts may be promised: not while nothing is appended for a reason that does not pass by itself.
+    ///
+    /// # Errors
+    /// [`Error::LogUnavailable`].
+    pub(crate) fn may_promise(&self) -> Result<(), Error> {
+        if self.stands_still.load(Ordering::Relaxed) { Err(Error::LogUnavailable) } else { Ok(()) }
     }
 
     /// Entries in the queue.

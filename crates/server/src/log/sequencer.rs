@@ -8,6 +8,7 @@ use crate::Error;
 use crate::app::unix_ms;
 use crate::metrics::Metrics;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -43,6 +44,8 @@ pub(super) struct Sequencer {
     /// Threads that give way.
     pub(super) background: Handle,
     pub(super) metrics: Arc<Metrics>,
+    /// Set while leading fails for a reason that does not pass by itself.
+    pub(super) stands_still: Arc<AtomicBool>,
 }
 
 /// Why leading ended.
@@ -66,12 +69,14 @@ impl Sequencer {
             let wait = match led {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Held) => {
+                    self.stands_still.store(false, Ordering::Relaxed);
                     if !stands_by {
                         tracing::info!("another server leads the log; standing by");
                     }
                     POLL
                 }
                 Err(error) => {
+                    self.stands_still.store(is_lasting(&error), Ordering::Relaxed);
                     self.metrics.log_failures.add(1);
                     let (error, pause_ms) = (crate::status::chain(&error), pause.as_millis() as u64);
                     tracing::error!(error, pause_ms, "the log stands still");
@@ -110,6 +115,7 @@ impl Sequencer {
                 lease.during(self.checkpoint(&mut writer, tree)).await??;
             }
             *pause = FIRST_PAUSE;
+            self.stands_still.store(false, Ordering::Relaxed);
             if more {
                 lease.during(sleep_until(started + self.interval)).await?;
                 continue;
@@ -186,6 +192,19 @@ impl Sequencer {
         tracing::debug!(entries = stored.size(), "checkpoint");
         self.newest.send_replace(Some(Arc::new(stored)));
         Ok(())
+    }
+}
+
+/// Whether an error stays until an operator does something: what is stored does not agree, or the clock.
+fn is_lasting(error: &Error) -> bool {
+    use tyto_store::Error as E;
+    match error {
+        Error::LogClock { .. } => true,
+        Error::Store(error) => matches!(
+            error,
+            E::LogRolledBack { .. } | E::LogRoot { .. } | E::Corrupt(_) | E::CheckpointLog | E::Log(_)
+        ),
+        _ => false,
     }
 }
 

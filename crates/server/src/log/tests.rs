@@ -281,10 +281,12 @@ async fn a_clock_that_was_a_little_ahead_does_not_stop_the_log_and_one_far_ahead
     led.promise(b"one").await;
     led.receipt(b"one").await;
     assert_eq!(led.log.newest().unwrap().checkpoint.head().time_unix_ms, ahead);
+    led.log.may_promise().unwrap();
     led.log.stop(PATIENCE).await;
     world.sign_at(id, ahead + 3_600_000).await;
     let led = world.start(1, |_| ()).await;
     led.promise(b"two").await;
     wait_until(|| led.metrics.log_failures.get() >= 1).await;
     assert_eq!(led.log.newest().unwrap().size(), 3, "nothing of a time that nobody would believe");
+    assert!(matches!(led.log.may_promise(), Err(Error::LogUnavailable)), "no more promises");
 }

@@ -24,6 +24,9 @@ const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Attests documents, each in an entry of its own.
 pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, Error> {
+    if request.mode == AttestMode::ReceiptOnly {
+        app.log.may_promise()?;
+    }
     let permit = app.attesting.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
     // A place in the queue comes before the work: what finds none costs nothing. It comes after the wait for the permit,
     // so that those who wait keep none from others.
