@@ -216,15 +216,21 @@ impl QueueWriter {
     /// Stores the batch in one transaction.
     async fn store(&mut self) -> Result<(), tyto_store::Error> {
         let entries = self.entries();
+        let mut added = Vec::new();
         if !entries.is_empty() {
-            let added = self.store.add_log_entries(&entries).await?;
+            added = self.store.add_log_entries(&entries).await?;
             let new = added.iter().filter(|&&added| added == LogAdded::New).count();
             self.metrics.log_entries.add(new);
             self.wake.notify_one();
         }
+        let mut added = added.into_iter();
         for item in self.batch.drain(..) {
+            let kept = item.entry.and_then(|_| added.next()) != Some(LogAdded::IdUsed);
+            if !kept {
+                tracing::error!("an entry of the log was not added: its id belongs to another");
+            }
             // Whoever waited may be gone.
-            let _ = item.stored.map(|stored| stored.send(true));
+            let _ = item.stored.map(|stored| stored.send(kept));
         }
         Ok(())
     }

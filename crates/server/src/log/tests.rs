@@ -290,3 +290,15 @@ async fn a_clock_that_was_a_little_ahead_does_not_stop_the_log_and_one_far_ahead
     assert_eq!(led.log.newest().unwrap().size(), 3, "nothing of a time that nobody would believe");
     assert!(matches!(led.log.may_promise(), Err(Error::LogUnavailable)), "no more promises");
 }
+
+#[tokio::test]
+async fn a_promise_whose_id_belongs_to_another_entry_is_none() {
+    let world = World::new().await;
+    let led = world.start(1, |_| ()).await;
+    let id = tyto_store::LogEntryId::of_leaf(&leaf_hash(b"two"));
+    led.log.place().unwrap().submit_as(tyto_store::LogEntry { id, bytes: Bytes::from_static(b"one") });
+    let promise = led.log.place().unwrap().submit_durably(Bytes::from_static(b"two"));
+    assert!(matches!(promise.wait(PATIENCE).await, Err(Error::LogUnavailable)));
+    led.promise(b"three").await;
+    led.log.stop(PATIENCE).await;
+}
