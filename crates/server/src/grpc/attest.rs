@@ -93,6 +93,7 @@ fn time_left(metadata: &MetadataMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     #[test]
     fn the_callers_deadline_is_read_as_grpc_writes_it() {
@@ -109,5 +110,23 @@ mod tests {
             assert_eq!(left(wrong), None, "{wrong}");
         }
         assert_eq!(time_left(&MetadataMap::new()), None);
+    }
+
+    #[tokio::test]
+    async fn the_callers_deadline_bounds_the_wait_for_a_receipt() {
+        let (_dir, app) = crate::fixture::app(|config| config.transparency.receipt_wait_ms = 60_000).await;
+        // Another server leads the log, and signs nothing.
+        let later_ms = crate::app::unix_ms() + 3_600_000;
+        app.store.acquire_log([9; 16], later_ms, 3_600_000).await.unwrap();
+        let place = app.log.place().unwrap();
+        place.submit_durably(Bytes::from_static(b"entry")).wait(Duration::from_mins(1)).await.unwrap();
+        let leaf_hash = tyto_attest::log::leaf_hash(b"entry").to_vec().into();
+        let mut request = Request::new(proto::GetReceiptRequest { leaf_hash, wait_ms: 60_000 });
+        request.set_timeout(Duration::from_millis(200));
+        let started = std::time::Instant::now();
+        let answer = AttestHandler(app).get_receipt(request).await.unwrap().into_inner();
+        let Some(proto::get_receipt_response::Result::NotCovered(wait)) = answer.result else { panic!() };
+        assert!(started.elapsed() < Duration::from_mins(1), "the own limit of the call would be a minute");
+        assert!(wait.retry_after_ms > 0);
     }
 }

@@ -287,5 +287,11 @@ mod tests {
         assert_eq!(repeated, (Outcome::Committed { manifest_version: 4 }, None));
         let snapshot = app.galleries.get(parameters.gallery).unwrap().resident().snapshot();
         assert_eq!((snapshot.manifest_version(), snapshot.templates()), (4, 0));
+        let late =
+            apply(app.clone(), GalleryOperation::Enrol, change(9, Vec::new(), Vec::new())).await.unwrap();
+        assert_eq!(late, (Outcome::Conflict { manifest_version: 4 }, None));
+        app.log.stop(std::time::Duration::from_mins(1)).await;
+        let logged = app.store.log_tree().await.unwrap().size;
+        assert_eq!(logged, 3, "the creation, the provisioning and the one enrolment");
     }
 }
