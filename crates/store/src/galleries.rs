@@ -88,7 +88,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::GalleryExists`] if the id belongs to a gallery with other parameters, descriptor or first manifest;
-    /// [`Error::GalleryDeleted`] if it belonged to one; for the entry as [`Store::add_log_entry`].
+    /// [`Error::GalleryDeleted`] if it belonged to one; for the entry [`Error::EntryIdUsed`] and as [`Store::add_log_entries`].
     pub async fn create_gallery(&self, new: NewGallery, entry: Option<&LogEntry>) -> Result<Created, Error> {
         const SQL: &str = "INSERT INTO galleries (gallery_id, parameter_set, dimension, stride, mask_epoch, \
              key_id, slots, delta_bytes, created_ms, first_manifest_digest, manifest_version, descriptor, \

@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownGallery`], [`Error::UnknownBlock`], [`Error::BlockVersion`], [`Error::EntryIndex`],
     /// [`Error::SlotUsed`], [`Error::SlotEmpty`], [`Error::SlotRange`], [`Error::DeltaLength`], [`Error::Limit`];
-    /// for the entry as [`Store::add_log_entry`].
+    /// for the entry [`Error::EntryIdUsed`] and as [`Store::add_log_entries`].
     pub async fn apply(&self, mutation: Mutation, entry: Option<&LogEntry>) -> Result<Outcome, Error> {
         check_manifest(&mutation.manifest.sealed)?;
         if mutation.changes.is_empty() {

@@ -90,7 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::UploadCommitted`] if the upload was committed with other content; [`Error::DuplicateBlock`] if the
-    /// gallery has one of the blocks; [`Error::Limit`]; for the entry as [`Store::add_log_entry`].
+    /// gallery has one of the blocks; [`Error::Limit`]; for the entry [`Error::EntryIdUsed`] and as [`Store::add_log_entries`].
     pub async fn commit_segment(
         &self,
         commit: CommitSegment,

@@ -99,20 +99,6 @@ impl Store {
         tx.commit().await?;
         Ok(added)
     }
-
-    /// Adds an entry that records nothing else in the store, such as an attestation. It is durable when this returns.
-    ///
-    /// A repetition with the same id and bytes changes nothing and succeeds, wherever the entry is by then.
-    ///
-    /// # Errors
-    /// [`Error::EntryIdUsed`] if the id belongs to an entry of other bytes; [`Error::OutboxFull`]; [`Error::Limit`];
-    /// [`Error::Empty`].
-    pub async fn add_log_entry(&self, entry: &LogEntry) -> Result<(), Error> {
-        let mut tx = self.inner.database.write().await?;
-        add(&mut tx, Some(entry)).await?;
-        tx.commit().await?;
-        Ok(())
-    }
 }
 
 /// Adds an entry, if there is one, to the transaction of what it records.

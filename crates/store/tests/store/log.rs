@@ -51,7 +51,7 @@ async fn empty_log() -> (TempDir, Store) {
 
 async fn add(store: &Store, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        store.add_log_entry(&entry(number)).await.expect("adds");
+        store.add_log_entries(&[entry(number)]).await.expect("adds");
     }
 }
 
@@ -170,11 +170,11 @@ async fn an_entry_is_added_once_under_its_id() {
     add(&store, 0..1).await;
     assert_eq!(log.append(10).await.unwrap(), 1..1);
     let other = LogEntry { id: entry(0).id, bytes: entry(1).bytes };
-    assert!(matches!(store.add_log_entry(&other).await, Err(Error::EntryIdUsed(_))));
+    assert_eq!(store.add_log_entries(&[other]).await.unwrap(), [LogAdded::IdUsed]);
     let long = LogEntry { id: entry(1).id, bytes: vec![0; 65_536].into() };
-    assert!(matches!(store.add_log_entry(&long).await, Err(Error::Limit { max: 65_535, .. })));
+    assert!(matches!(store.add_log_entries(&[long]).await, Err(Error::Limit { max: 65_535, .. })));
     let empty = LogEntry { id: entry(1).id, bytes: Bytes::new() };
-    assert!(matches!(store.add_log_entry(&empty).await, Err(Error::Empty(_))));
+    assert!(matches!(store.add_log_entries(&[empty]).await, Err(Error::Empty(_))));
 }
 
 #[tokio::test]
@@ -525,7 +525,7 @@ async fn many_entries_are_added_at_once_and_none_keeps_the_others_out() {
 async fn an_entry_that_goes_by_its_content_is_found_by_its_leaf_hash() {
     let (_dir, store) = empty_log().await;
     let named = LogEntry::of(Bytes::from_static(b"an attestation"));
-    store.add_log_entry(&named).await.unwrap();
+    store.add_log_entries(&[named]).await.unwrap();
     let mut leaf = leaf_hash(&named.bytes);
     assert_eq!(store.log_place_of(&leaf).await.unwrap(), Some(LogPlace::Waiting));
     writer(&store, 1, 0).await.append(1).await.unwrap();

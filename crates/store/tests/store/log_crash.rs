@@ -56,7 +56,7 @@ async fn work(dir: &Path) {
     println!("told started");
     for round in next.. {
         for _ in 0..=round % 7 * (round % 3) {
-            store.add_log_entry(&entry(next)).await.unwrap();
+            store.add_log_entries(&[entry(next)]).await.unwrap();
             next += 1;
             println!("told entry {next}");
         }

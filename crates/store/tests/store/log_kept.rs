@@ -58,7 +58,7 @@ async fn old_checkpoints_are_thinned_and_those_that_prove_a_time_are_kept() {
     let start = 500_000 * HOUR_MS;
     store.keep_checkpoint_before(start + 11 * MINUTE_MS).await.unwrap();
     for number in 0..published {
-        store.add_log_entry(&entry(number)).await.unwrap();
+        store.add_log_entries(&[entry(number)]).await.unwrap();
         log.append(1).await.unwrap();
         let checkpoint = unsigned(log.tree(), start + number * MINUTE_MS, u8::from(number >= 30));
         log.publish(&checkpoint).await.unwrap();
