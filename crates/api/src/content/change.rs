@@ -1,14 +1,6 @@
 //! The content of requests that change a gallery.
 //!
-//! | request | content |
-//! |---|---|
-//! | create | `"C" \|\| gallery id 16 \|\| parameter set u16 \|\| dimension u32 \|\| stride u32 \|\| mask epoch u32 \|\| key id 16 \|\| sealed descriptor \|\| sealed manifest` |
-//! | delete | `"D" \|\| gallery id 16` |
-//! | provision | `"P" \|\| gallery id 16 \|\| upload id 16 \|\| SHA3-256(segment) 32 \|\| manifest \|\| count u32 \|\| per record: block id 16 \|\| version \|\| sealed record` |
-//! | enrol, remove | `"M" \|\| gallery id 16 \|\| manifest \|\| count u32 \|\| per block: block id 16 \|\| base version \|\| count u32 \|\| per write: (slot u16 \|\| subject 16 \|\| delta \|\| tag 16) \|\| count u32 \|\| removed slots u16 \|\| first entry u32 \|\| count u32 \|\| sealed entries \|\| sealed record` |
-//!
-//! A manifest is `version || sealed manifest`; versions are u64. Before whatever has no fixed length stands its length
-//! as u32; all numbers are little-endian.
+//! Their layouts stand in `docs/formats.md`, "Attested contents".
 
 use super::Sink;
 use crate::gallery::{
