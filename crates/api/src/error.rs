@@ -77,8 +77,8 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
-    /// A text has control characters.
-    #[error("{field} has control characters")]
+    /// A text has control characters, or others that change how it looks without being seen.
+    #[error("{field} has control characters or invisible ones")]
     ControlCharacters {
         /// The field.
         field: &'static str,

@@ -30,10 +30,19 @@ pub(crate) fn line(field: &'static str, text: String) -> Result<String, Error> {
         let (found_bytes, max_bytes) = (text.len(), MAX_TEXT_BYTES);
         return Err(Error::TooLong { field, found_bytes, max_bytes });
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_deceptive) {
         return Err(Error::ControlCharacters { field });
     }
     Ok(text)
+}
+
+/// Whether a character is not seen itself or changes the order in which others are seen. The joiners U+200C and U+200D
+/// are none: several languages are spelt with them.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Error> {
@@ -79,4 +88,22 @@ where
 
 pub(crate) fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_shows_what_it_says() {
+        for honest in ["", "a label", "straße", "می\u{200c}خواهم", "日本.pdf"] {
+            assert_eq!(line("label", honest.to_owned()).as_deref(), Ok(honest));
+        }
+        for hidden in
+            ["a\nb", "\u{7f}", "gpj.\u{202e}exe", "\u{2066}a\u{2069}", "pay\u{200b}pal", "\u{feff}a"]
+        {
+            let refused = line("label", hidden.to_owned());
+            assert_eq!(refused, Err(Error::ControlCharacters { field: "label" }), "{hidden:?}");
+        }
+    }
 }

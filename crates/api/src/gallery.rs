@@ -181,12 +181,19 @@ pub enum Outcome {
 }
 
 /// What the transparency log says about a change.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LoggedChange {
     /// The log's entry.
     pub statement: Bytes,
     /// The salt of the digests in it, which the server does not keep.
     pub salt: [u8; 32],
+}
+
+impl std::fmt::Debug for LoggedChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the salt, which opens the digests.
+        f.debug_struct("LoggedChange").field("statement", &self.statement).finish_non_exhaustive()
+    }
 }
 
 /// A page of the templates of a gallery.
