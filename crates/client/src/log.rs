@@ -86,6 +86,12 @@ impl KnownLog {
         if head.log_id == self.memory.log_id() { Ok(head) } else { Err(Error::OtherLog) }
     }
 
+    /// The newest tree head that was seen.
+    async fn newest(self: &Arc<Self>) -> Result<Option<TreeHead>, Error> {
+        let log = Arc::clone(self);
+        compute(move || log.memory.newest()).await
+    }
+
     /// The entry of a key in a bundle.
     fn key_entry(&self, key_id: &KeyId, purpose: Purpose) -> Result<KeyEntry, Error> {
         let listed =
@@ -180,21 +186,24 @@ impl Client {
     /// [`Error::LogRolledBack`], [`Error::LogForked`], [`Error::OtherLog`]; [`Error::Attestation`].
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let log = self.known_log().await?;
+        let (checkpoint, known) = self.newest_checkpoint(&log).await?;
+        self.settle(&log, known, checkpoint.clone()).await?;
+        Ok(checkpoint)
+    }
+
+    /// The server's newest checkpoint, verified, and the newest one that was seen before it was asked for.
+    async fn newest_checkpoint(&self, log: &Arc<KnownLog>) -> Result<(Checkpoint, Option<TreeHead>), Error> {
+        // Read first: what others see while this answer is on its way is no floor for it.
+        let known = log.newest().await?;
         let get =
             |rpc: Rpc| async move { { rpc.attest }.get_checkpoint(proto::GetCheckpointRequest {}).await };
         let signed = checkpoint(self.shared.rpc.repeat("GetCheckpoint", get).await?)?;
-        let (judging, bytes) = (Arc::clone(&log), signed.clone());
+        let (judging, bytes) = (Arc::clone(log), signed.clone());
         let head = compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
-        let checkpoint = Checkpoint::parse(&signed)?;
-        if let Some(known) = log.memory.newest() {
-            if head.size < known.size {
-                return Err(Error::LogRolledBack { known: known.size, found: head.size });
-            }
-            self.check_extends(&log, &known, &head).await?;
+        if let Some(known) = known.filter(|known| head.size < known.size) {
+            return Err(Error::LogRolledBack { known: known.size, found: head.size });
         }
-        let remembered = checkpoint.clone();
-        compute(move || log.memory.remember(&remembered)).await?;
-        Ok(checkpoint)
+        Ok((Checkpoint::parse(&signed)?, known))
     }
 
     /// Proof that the log was only appended to since it had `old_size` entries, up to `new_size` (that of a checkpoint
@@ -253,8 +262,9 @@ impl Client {
         let bundle =
             Bundle { content: content.clone(), receipt: Some(receipt.to_vec()), keys, decision: None };
         let (judging, bytes) = (Arc::clone(&log), bundle.encode()?);
-        let head = compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
-        self.check_belongs(&log, &head, parsed.checkpoint()).await?;
+        compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
+        let known = log.newest().await?;
+        self.settle(&log, known, parsed.checkpoint().clone()).await?;
         Ok(Some((bundle, parsed)))
     }
 
@@ -267,26 +277,32 @@ impl Client {
         Ok(self.shared.rpc.repeat("GetReceipt", get).await?.try_into()?)
     }
 
-    /// Checks that the checkpoint of a receipt, which may be older or newer than the newest one that was seen, is one
-    /// of the same history.
-    async fn check_belongs(
+    /// Checks that a verified checkpoint is of the same history as the newest one that was seen, which may be older or
+    /// newer, and remembers it if it is newer. `known` is the newest one as it was read last.
+    async fn settle(
         &self,
         log: &Arc<KnownLog>,
-        head: &TreeHead,
-        checkpoint: &Checkpoint,
+        mut known: Option<TreeHead>,
+        mut checkpoint: Checkpoint,
     ) -> Result<(), Error> {
-        match log.memory.newest() {
-            Some(known) if head.size < known.size => {
-                // The newest one is kept by the server for certain, which the one that was seen need not be.
-                let newest = *self.checkpoint().await?.head();
-                self.check_extends(log, head, &newest).await
-            }
-            known => {
-                if let Some(known) = known {
-                    self.check_extends(log, &known, head).await?;
+        loop {
+            let head = *checkpoint.head();
+            match known {
+                Some(seen) if head.size < seen.size => {
+                    // The newest one is kept by the server for certain, which the one that was seen need not be.
+                    let (newest, seen) = self.newest_checkpoint(log).await?;
+                    self.check_extends(log, &head, newest.head()).await?;
+                    (checkpoint, known) = (newest, seen);
+                    continue;
                 }
-                let (log, remembered) = (Arc::clone(log), checkpoint.clone());
-                compute(move || log.memory.remember(&remembered)).await
+                Some(seen) => self.check_extends(log, &seen, &head).await?,
+                None => {}
+            }
+            let (memory, remembered) = (Arc::clone(log), checkpoint.clone());
+            // Ends, since whoever was faster made the memory grow.
+            match compute(move || memory.memory.remember(known, &remembered)).await? {
+                None => return Ok(()),
+                meanwhile => known = meanwhile,
             }
         }
     }
@@ -327,7 +343,7 @@ impl Client {
                 Some(roots) => roots.clone(),
                 None => self_made(&keys)?,
             };
-            let memory = LogMemory::open(keys.log_id, shared.state.as_ref())?;
+            let memory = LogMemory::new(keys.log_id, shared.state.as_ref());
             Ok(Arc::new(KnownLog { keys, roots, memory }))
         })
         .await?;
