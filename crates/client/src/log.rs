@@ -30,8 +30,8 @@ pub use tyto_api::attest::AttestMode;
 const RECEIPT_WAIT_MS: u32 = 5_000;
 /// Bytes of a document that are read at a time.
 const READ_BYTES: usize = 1 << 20;
-/// Longest pause between two attempts, whatever the server says.
-const LONGEST_PAUSE_MS: u32 = 5_000;
+/// Shortest and longest pause between two attempts, whatever the server says.
+const PAUSE_MS: std::ops::RangeInclusive<u32> = 100..=5_000;
 
 /// An attested document.
 #[derive(Clone, Debug)]
@@ -80,6 +80,12 @@ impl KnownLog {
         Ok(tyto_attest::verify(evidence, &self.roots, Some(now_unix_ms())).outcome?)
     }
 
+    /// What an attestation says, whose signer is judged; evidence of another kind is none.
+    fn attestation(&self, entry: &[u8]) -> Result<Statement, Error> {
+        signer_of(entry)?;
+        self.judge(entry)?.statement.ok_or(Error::AttestationMissing)
+    }
+
     /// Checks that something is of this log.
     fn check_log(&self, fact: Option<LogFact>) -> Result<TreeHead, Error> {
         let head = fact.ok_or(Error::OutOfOrder { call: "GetReceipt" })?.head;
@@ -112,8 +118,9 @@ impl Client {
     pub async fn attest(
         &self,
         mode: AttestMode,
-        documents: Vec<Document>,
+        mut documents: Vec<Document>,
     ) -> Result<Vec<AttestedDocument>, Error> {
+        documents.iter_mut().for_each(unlabel_empty);
         let log = self.known_log().await?;
         let audience = self.shared.config.audience.clone();
         let request =
@@ -155,8 +162,8 @@ impl Client {
                 (Content::Attestation(entry), statement)
             }
             (AttestMode::Immediate, None) => {
-                let statement = log.judge(&entry)?.statement;
-                (Content::Attestation(entry), statement.ok_or(Error::AttestationMissing)?)
+                let statement = log.attestation(&entry)?;
+                (Content::Attestation(entry), statement)
             }
         };
         let differs = |field| Error::DocumentMismatch { field };
@@ -248,8 +255,7 @@ impl Client {
                 ReceiptAnswer::Receipt(receipt) => break receipt,
                 ReceiptAnswer::NotCovered { .. } if left_ms == 0 => return Ok(None),
                 ReceiptAnswer::NotCovered { retry_after_ms } => {
-                    let pause = u128::from(retry_after_ms.min(LONGEST_PAUSE_MS)).min(left_ms);
-                    tokio::time::sleep(Duration::from_millis(pause as u64)).await;
+                    tokio::time::sleep(pause(retry_after_ms, left_ms)).await;
                 }
             }
         };
@@ -375,6 +381,17 @@ fn self_made(list: &KeyList) -> Result<TrustRoot, Error> {
     Ok(roots)
 }
 
+/// An empty label and none are the same in a message.
+fn unlabel_empty(document: &mut Document) {
+    document.label.take_if(|label| label.is_empty());
+}
+
+/// How long is waited before a receipt is asked for again, if the server says so much and so much patience is left.
+fn pause(retry_after_ms: u32, left_ms: u128) -> Duration {
+    let wished = retry_after_ms.clamp(*PAUSE_MS.start(), *PAUSE_MS.end());
+    Duration::from_millis(u128::from(wished).min(left_ms) as u64)
+}
+
 /// Who says to have signed an attestation.
 fn signer_of(attestation: &[u8]) -> Result<KeyId, Error> {
     match tyto_attest::inspect(attestation)? {
@@ -385,4 +402,67 @@ fn signer_of(attestation: &[u8]) -> Result<KeyId, Error> {
 
 fn now_unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tyto_attest::LogState;
+    use tyto_pqc::{mldsa, slhdsa};
+
+    const LOG: [u8; 32] = [7; 32];
+
+    #[test]
+    fn a_bundle_around_an_attestation_is_no_entry_of_the_log() {
+        let signer = mldsa::SigningKey::generate().unwrap();
+        let log_key = slhdsa::SigningKey::generate(slhdsa::ParameterSet::Shake128f).unwrap();
+        let key = |purpose, key| KeyEntry { purpose, key };
+        let attesting = key(Purpose::Attestation, PublicKey::MlDsa(signer.verifying_key().clone()));
+        let logging = key(Purpose::Log, PublicKey::SlhDsa(log_key.verifying_key().clone()));
+        let keys = KeyList {
+            issuer: "tytod".to_owned(),
+            log_id: LOG,
+            keys: vec![attesting.clone(), logging],
+        };
+        let roots = self_made(&keys).unwrap();
+        let log = KnownLog { keys, roots, memory: LogMemory::new(LOG, None) };
+        let statement = Statement {
+            issuer: "tytod".to_owned(),
+            issued_at_unix_ms: now_unix_ms(),
+            audience: String::new(),
+            nonce: Some([2; 32]),
+            principal: None,
+            software_version: "tytod 0".to_owned(),
+            build_digest: None,
+            log: Some(LogState { log_id: LOG, previous_checkpoint: None }),
+            claim: Claim::Document(Document { digest: DocumentDigest::Sha256([1; 32]), label: None }),
+        };
+        let entry = tyto_attest::sign(&statement, &signer).unwrap();
+        assert_eq!(log.attestation(&entry).unwrap(), statement);
+        let content = Content::Attestation(entry);
+        let bundle = Bundle { content, receipt: None, keys: vec![attesting], decision: None };
+        let bundle = bundle.encode().unwrap();
+        assert_eq!(log.judge(&bundle).unwrap().statement, Some(statement), "good evidence, of another kind");
+        assert!(matches!(log.attestation(&bundle), Err(Error::AttestationMissing)));
+    }
+
+    #[test]
+    fn an_empty_label_is_none() {
+        let label = |label: Option<&str>| {
+            let digest = DocumentDigest::Sha256([1; 32]);
+            let mut document = Document { digest, label: label.map(str::to_owned) };
+            unlabel_empty(&mut document);
+            document.label
+        };
+        assert_eq!([label(Some("")), label(None)], [None, None]);
+        assert_eq!(label(Some("deed")).as_deref(), Some("deed"));
+    }
+
+    #[test]
+    fn no_server_makes_a_client_ask_without_a_pause() {
+        assert_eq!(pause(0, 10_000), Duration::from_millis(100));
+        assert_eq!(pause(700, 10_000), Duration::from_millis(700));
+        assert_eq!(pause(u32::MAX, 10_000), Duration::from_secs(5));
+        assert_eq!(pause(700, 20), Duration::from_millis(20));
+    }
 }
