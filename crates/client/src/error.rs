@@ -1,5 +1,6 @@
+use crate::state::hex;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tyto_attest::{Operation, Purpose};
 use tyto_scheme::{BlockId, GalleryId, KeyId, TicketId};
 
@@ -305,6 +306,23 @@ pub enum Error {
     /// A checkpoint of another log than the server's.
     #[error("the checkpoint is one of another log")]
     OtherLog,
+    /// The server names another log than it did before, and no trust root has the new one: what was seen of the old one
+    /// says nothing about it.
+    #[error(
+        "the server's log was replaced: it was {} and is {}{}",
+        hex(.known),
+        hex(.found),
+        remedy(.file.as_deref())
+    )]
+    LogReplaced {
+        /// The log before.
+        known: [u8; 32],
+        /// The one that is named now.
+        found: [u8; 32],
+        /// The file that says so, if there is a state directory. Whoever knows that the log was rightly begun anew
+        /// deletes it.
+        file: Option<PathBuf>,
+    },
     /// The server does not list a key that it signs with.
     #[error("a key for the purpose `{}` is in no list", purpose.name())]
     UnlistedKey {
@@ -367,6 +385,7 @@ impl Error {
             | Self::LogRolledBack { .. }
             | Self::LogForked { .. }
             | Self::OtherLog
+            | Self::LogReplaced { .. }
             | Self::UnlistedKey { .. }
             | Self::Attestation(_)
             | Self::Message(_) => true,
@@ -374,10 +393,19 @@ impl Error {
         }
     }
 
+    /// Whether something was signed with a key that is not known: the server may have changed its keys.
+    pub(crate) fn is_missing_key(&self) -> bool {
+        matches!(self, Self::UnlistedKey { .. } | Self::Attestation(tyto_attest::Error::UnknownKey { .. }))
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
     }
+}
+
+fn remedy(file: Option<&Path>) -> String {
+    file.map_or_else(String::new, |file| format!("; if that is right, delete {}", file.display()))
 }
 
 impl From<tokio::task::JoinError> for Error {

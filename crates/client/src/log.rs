@@ -1,14 +1,17 @@
 //! Attestations of documents, and the log's side of every attestation: checkpoints, receipts, bundles.
 //!
-//! Everything that comes is verified before it is given on: by the trust root of [`Config::trust_root`](crate::Config),
-//! or without one by the keys that the server lists, which shows that it keeps to what it says and nothing more. The
-//! client remembers the newest checkpoint that it saw; whatever does not continue it, or lead to it, is refused.
+//! Attestations, checkpoints and receipts are verified before they are given on: by the trust root of
+//! [`Config::trust_root`](crate::Config), or without one by the keys that the server lists, which shows that it keeps to
+//! what it says and nothing more. [`Client::keys`] and [`Client::consistency`] give on what the server says. The client
+//! remembers the newest checkpoint that it saw, and which log the server at its endpoint keeps; whatever does not
+//! continue that checkpoint, or lead to it, is refused.
 
 use crate::channel::Rpc;
-use crate::client::Client;
+use crate::client::{Client, Shared};
 use crate::gallery::compute;
 use crate::state::LogMemory;
 use crate::{Error, KeptAttestation};
+use bytes::Bytes;
 use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -71,10 +74,38 @@ pub fn document_digest(mut document: impl Read) -> io::Result<DocumentDigest> {
 pub(crate) struct KnownLog {
     keys: KeyList,
     roots: TrustRoot,
-    memory: LogMemory,
+    memory: Arc<LogMemory>,
 }
 
 impl KnownLog {
+    /// Takes a list of keys, after what was known before in this process. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::LogReplaced`].
+    fn new(keys: KeyList, before: Option<&Self>, shared: &Shared) -> Result<Self, Error> {
+        let (config, log_id) = (&shared.config, keys.log_id);
+        let listed = |roots: &TrustRoot| roots.keys().any(|record| record.log_id == Some(log_id));
+        let may_change = config.trust_root.as_ref().is_some_and(listed);
+        let saved = match &shared.state {
+            Some(state) => state.observe_log(&config.endpoint, log_id, may_change)?,
+            None => None,
+        };
+        let known = saved.or(before.map(|before| before.memory.log_id())).filter(|known| *known != log_id);
+        if let Some(known) = known.filter(|_| !may_change) {
+            let file = shared.state.as_ref().map(|state| state.server_log_file(&config.endpoint));
+            return Err(Error::LogReplaced { known, found: log_id, file });
+        }
+        let roots = match &config.trust_root {
+            Some(roots) => roots.clone(),
+            None => self_made(&keys, before.map(|before| &before.keys))?,
+        };
+        let memory = match before {
+            Some(before) if before.memory.log_id() == log_id => Arc::clone(&before.memory),
+            _ => Arc::new(LogMemory::new(log_id, shared.state.as_ref())),
+        };
+        Ok(Self { keys, roots, memory })
+    }
+
     /// Everything that is judged here is new: it exists now.
     fn judge(&self, evidence: &[u8]) -> Result<Verified, Error> {
         Ok(tyto_attest::verify(evidence, &self.roots, Some(now_unix_ms())).outcome?)
@@ -113,7 +144,7 @@ impl Client {
     /// of the log, whose [bundle](Client::bundle) convinces without a network.
     ///
     /// # Errors
-    /// [`Error::AttestationMismatch`] if the server attested something else; [`Error::Attestation`] if an attestation
+    /// [`Error::DocumentMismatch`] if the server attested something else; [`Error::LogReplaced`]; [`Error::Attestation`] if an attestation
     /// does not hold, by the trusted keys or by those that the server lists.
     pub async fn attest(
         &self,
@@ -134,11 +165,26 @@ impl Client {
         if attested.entries.len() != request.documents.len() {
             return Err(Error::OutOfOrder { call: "Attest" });
         }
-        let client = self.clone();
+        let exchange = Arc::new((request, attested));
+        match self.all_attested(&log, &exchange).await {
+            Err(error) if error.is_missing_key() => {
+                self.all_attested(&self.renewed(&log).await?, &exchange).await
+            }
+            done => done,
+        }
+    }
+
+    async fn all_attested(
+        &self,
+        log: &Arc<KnownLog>,
+        exchange: &Arc<(Attest, Attested)>,
+    ) -> Result<Vec<AttestedDocument>, Error> {
+        let (client, log, exchange) = (self.clone(), Arc::clone(log), Arc::clone(exchange));
         compute(move || {
-            let entries = attested.entries.into_iter().zip(&request.documents);
+            let (request, attested) = &*exchange;
+            let entries = attested.entries.iter().zip(&request.documents);
             entries
-                .map(|(entry, document)| client.attested(&log, &request, document, entry.to_vec()))
+                .map(|(entry, document)| client.attested(&log, request, document, entry.to_vec()))
                 .collect()
         })
         .await
@@ -182,7 +228,8 @@ impl Client {
         Ok(AttestedDocument { content, statement })
     }
 
-    /// The keys that the server says it signs with, as it listed them first.
+    /// The keys that the server says it signs with, as it listed them last when they were needed. Nothing vouches for
+    /// them but the server.
     pub async fn keys(&self) -> Result<KeyList, Error> {
         Ok(self.known_log().await?.keys.clone())
     }
@@ -190,11 +237,19 @@ impl Client {
     /// The newest checkpoint, after it was verified and found to continue the newest one that this client saw.
     ///
     /// # Errors
-    /// [`Error::LogRolledBack`], [`Error::LogForked`], [`Error::OtherLog`]; [`Error::Attestation`].
+    /// [`Error::LogRolledBack`], [`Error::LogForked`], [`Error::LogReplaced`], [`Error::OtherLog`];
+    /// [`Error::Attestation`].
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let log = self.known_log().await?;
-        let (checkpoint, known) = self.newest_checkpoint(&log).await?;
-        self.settle(&log, known, checkpoint.clone()).await?;
+        match self.settled_checkpoint(&log).await {
+            Err(error) if error.is_missing_key() => self.settled_checkpoint(&self.renewed(&log).await?).await,
+            done => done,
+        }
+    }
+
+    async fn settled_checkpoint(&self, log: &Arc<KnownLog>) -> Result<Checkpoint, Error> {
+        let (checkpoint, known) = self.newest_checkpoint(log).await?;
+        self.settle(log, known, checkpoint.clone()).await?;
         Ok(checkpoint)
     }
 
@@ -214,8 +269,11 @@ impl Client {
     }
 
     /// Proof that the log was only appended to since it had `old_size` entries, up to `new_size` (that of a checkpoint
-    /// which the server keeps) or the newest checkpoint. Its signature and proof are for whoever has the earlier tree
+    /// which the server keeps) or the newest checkpoint. Given on as it came: its signature and proof are for whoever has the earlier tree
     /// head to verify, with [`tyto_attest::verify_consistency`].
+    ///
+    /// # Errors
+    /// [`Error::Attestation`] if it is no such proof; nothing else is checked.
     pub async fn consistency(
         &self,
         old_size: u64,
@@ -247,19 +305,40 @@ impl Client {
         patience: Duration,
     ) -> Result<Option<(Bundle, Receipt)>, Error> {
         let log = self.known_log().await?;
+        let Some(receipt) = self.await_receipt(content, patience).await? else { return Ok(None) };
+        let bundled = match self.bundle_of(&log, content, &receipt).await {
+            Err(error) if error.is_missing_key() => {
+                self.bundle_of(&self.renewed(&log).await?, content, &receipt).await
+            }
+            done => done,
+        };
+        bundled.map(Some)
+    }
+
+    /// Asks for a receipt until there is one.
+    async fn await_receipt(&self, content: &Content, patience: Duration) -> Result<Option<Bytes>, Error> {
         let until = Instant::now() + patience;
-        let receipt = loop {
+        loop {
             let left_ms = until.saturating_duration_since(Instant::now()).as_millis();
             let wait_ms = left_ms.min(RECEIPT_WAIT_MS.into()) as u32;
             match self.ask_for_receipt(content, wait_ms).await? {
-                ReceiptAnswer::Receipt(receipt) => break receipt,
+                ReceiptAnswer::Receipt(receipt) => return Ok(Some(receipt)),
                 ReceiptAnswer::NotCovered { .. } if left_ms == 0 => return Ok(None),
                 ReceiptAnswer::NotCovered { retry_after_ms } => {
                     tokio::time::sleep(pause(retry_after_ms, left_ms)).await;
                 }
             }
-        };
-        let parsed = Receipt::parse(&receipt)?;
+        }
+    }
+
+    /// Verifies a receipt and puts it together with its entry.
+    async fn bundle_of(
+        &self,
+        log: &Arc<KnownLog>,
+        content: &Content,
+        receipt: &[u8],
+    ) -> Result<(Bundle, Receipt), Error> {
+        let parsed = Receipt::parse(receipt)?;
         let mut keys = Vec::new();
         if let Content::Attestation(attestation) = content {
             keys.push(log.key_entry(&signer_of(attestation)?, Purpose::Attestation)?);
@@ -267,11 +346,11 @@ impl Client {
         keys.push(log.key_entry(&parsed.checkpoint().key_id(), Purpose::Log)?);
         let bundle =
             Bundle { content: content.clone(), receipt: Some(receipt.to_vec()), keys, decision: None };
-        let (judging, bytes) = (Arc::clone(&log), bundle.encode()?);
+        let (judging, bytes) = (Arc::clone(log), bundle.encode()?);
         compute(move || judging.check_log(judging.judge(&bytes)?.log)).await?;
         let known = log.newest().await?;
-        self.settle(&log, known, parsed.checkpoint().clone()).await?;
-        Ok(Some((bundle, parsed)))
+        self.settle(log, known, parsed.checkpoint().clone()).await?;
+        Ok((bundle, parsed))
     }
 
     async fn ask_for_receipt(&self, content: &Content, wait_ms: u32) -> Result<ReceiptAnswer, Error> {
@@ -338,36 +417,44 @@ impl Client {
     /// What is known of the server's log; asks the server the first time.
     pub(crate) async fn known_log(&self) -> Result<Arc<KnownLog>, Error> {
         let known = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known {
-            return Ok(known);
+        match known {
+            Some(known) => Ok(known),
+            None => self.ask_for_keys(None).await,
         }
+    }
+
+    /// What is known after the server was asked once more, by us or meanwhile by somebody else.
+    async fn renewed(&self, before: &Arc<KnownLog>) -> Result<Arc<KnownLog>, Error> {
+        let known = self.known_log().await?;
+        if Arc::ptr_eq(&known, before) { self.ask_for_keys(Some(known)).await } else { Ok(known) }
+    }
+
+    async fn ask_for_keys(&self, before: Option<Arc<KnownLog>>) -> Result<Arc<KnownLog>, Error> {
         let list = |rpc: Rpc| async move { { rpc.attest }.list_keys(proto::ListKeysRequest {}).await };
         let keys = KeyList::try_from(self.shared.rpc.repeat("ListKeys", list).await?)?;
-        let shared = Arc::clone(&self.shared);
-        let log = compute(move || {
-            let roots = match &shared.config.trust_root {
-                Some(roots) => roots.clone(),
-                None => self_made(&keys)?,
-            };
-            let memory = LogMemory::new(keys.log_id, shared.state.as_ref());
-            Ok(Arc::new(KnownLog { keys, roots, memory }))
-        })
-        .await?;
-        // Whoever came first at the same time is kept, with what it remembers.
+        let (shared, known_before) = (Arc::clone(&self.shared), before.clone());
+        let log =
+            compute(move || Ok(Arc::new(KnownLog::new(keys, known_before.as_deref(), &shared)?))).await?;
         let mut known = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(known.get_or_insert(log)))
+        match &*known {
+            // Whoever came first at the same time is kept, with what it remembers.
+            Some(known) if !before.is_some_and(|before| Arc::ptr_eq(&before, known)) => Ok(Arc::clone(known)),
+            _ => Ok(Arc::clone(known.insert(log))),
+        }
     }
 }
 
-/// A list of what the server says, signed by nobody.
-fn self_made(list: &KeyList) -> Result<TrustRoot, Error> {
+/// A list of what the server says, signed by nobody. What it said before still holds, since it lists only the keys that it
+/// has now.
+fn self_made(list: &KeyList, before: Option<&KeyList>) -> Result<TrustRoot, Error> {
     let log_key = list.keys.iter().find_map(|entry| match (&entry.key, entry.purpose) {
         (PublicKey::SlhDsa(key), Purpose::Log) => Some(key.clone()),
         _ => None,
     });
     let log_key = log_key.ok_or(Error::UnlistedKey { purpose: Purpose::Log })?;
     let mut roots = TrustRoot::new(list.issuer.clone(), 0, log_key);
-    for KeyEntry { purpose, key } in &list.keys {
+    let before = before.filter(|before| before.log_id == list.log_id);
+    for KeyEntry { purpose, key } in before.iter().flat_map(|before| &before.keys).chain(&list.keys) {
         roots.insert(KeyRecord {
             key: key.clone(),
             purpose: *purpose,
@@ -417,15 +504,12 @@ mod tests {
         let signer = mldsa::SigningKey::generate().unwrap();
         let log_key = slhdsa::SigningKey::generate(slhdsa::ParameterSet::Shake128f).unwrap();
         let key = |purpose, key| KeyEntry { purpose, key };
-        let attesting = key(Purpose::Attestation, PublicKey::MlDsa(signer.verifying_key().clone()));
+        let attesting = key(Purpose::Attestation, PublicKey::MlDsa65(signer.verifying_key().clone()));
         let logging = key(Purpose::Log, PublicKey::SlhDsa(log_key.verifying_key().clone()));
-        let keys = KeyList {
-            issuer: "tytod".to_owned(),
-            log_id: LOG,
-            keys: vec![attesting.clone(), logging],
-        };
-        let roots = self_made(&keys).unwrap();
-        let log = KnownLog { keys, roots, memory: LogMemory::new(LOG, None) };
+        let keys =
+            KeyList { issuer: "tytod".to_owned(), log_id: LOG, keys: vec![attesting.clone(), logging] };
+        let roots = self_made(&keys, None).unwrap();
+        let log = KnownLog { keys, roots, memory: Arc::new(LogMemory::new(LOG, None)) };
         let statement = Statement {
             issuer: "tytod".to_owned(),
             issued_at_unix_ms: now_unix_ms(),

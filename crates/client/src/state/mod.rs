@@ -4,6 +4,7 @@ mod cache;
 mod journal;
 mod log_memory;
 mod marks;
+mod server_log;
 
 pub(crate) use cache::{Cache, CachedBlock, Staged};
 pub(crate) use journal::Journal;
@@ -15,6 +16,7 @@ use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use tyto_pqc::digest::sha3_256;
 use tyto_scheme::GalleryId;
 
 /// The state directory, readable by its owner alone.
@@ -33,10 +35,19 @@ impl StateDir {
 
     /// Where the newest checkpoint of a log is.
     fn log_file(&self, log_id: &[u8; 32]) -> PathBuf {
-        let mut name = String::from("log-");
-        for byte in log_id {
-            write!(name, "{byte:02x}").expect("a string takes everything");
-        }
-        self.0.join(name + ".checkpoint")
+        self.0.join(format!("log-{}.checkpoint", hex(log_id)))
     }
+
+    /// Where it stands which log the server at an endpoint keeps.
+    pub(crate) fn server_log_file(&self, endpoint: &str) -> PathBuf {
+        self.0.join(format!("server-{}.log", hex(&sha3_256(&[endpoint.as_bytes()]))))
+    }
+}
+
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        write!(digits, "{byte:02x}").expect("a string takes everything");
+        digits
+    })
 }
