@@ -174,7 +174,7 @@ mod tests {
             "tyto attest verify a.bundle --roots r --at none",
             "tyto attest inspect a.tyto",
             "tyto attest document contract.pdf --receipt-only --out c.bundle --audience court --json",
-            "tyto attest document contract.pdf",
+            "tyto attest document contract.pdf --entry-out c.entry",
             "tyto attest receipt a.tyto --out a.bundle --roots r",
             "tyto attest decision init key --public-out key.der",
             "tyto attest decision issue a.tyto --key k --tenant acme --outcome match --threshold-score 481 \

@@ -422,6 +422,16 @@ pub enum Error {
         seconds: u64,
     },
 
+    /// The entry was attested and saved, and its bundle could not be made.
+    #[error("the entry is in {}; `tyto attest receipt` fetches its receipt", .entry.display())]
+    ReceiptPending {
+        /// Where the entry is.
+        entry: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+
     /// A file is evidence, and not of a kind that a log has entries of.
     #[error("this is neither an attestation nor a statement")]
     NoEntry,
@@ -493,6 +503,12 @@ impl Error {
     pub fn in_file(path: impl Into<PathBuf>) -> impl FnOnce(Self) -> Self {
         let path = path.into();
         move |source| Self::InFile { path, source: Box::new(source) }
+    }
+
+    /// Says where the entry is whose receipt is missing.
+    pub fn receipt_pending(entry: impl Into<PathBuf>) -> impl FnOnce(Self) -> Self {
+        let entry = entry.into();
+        move |source| Self::ReceiptPending { entry, source: Box::new(source) }
     }
 
     /// Says which signing key an error is about.

@@ -52,7 +52,7 @@ impl Exit {
     /// The exit code of an error.
     pub fn of(error: &Error) -> Self {
         match error {
-            Error::InFile { source, .. } => Self::of(source),
+            Error::InFile { source, .. } | Error::ReceiptPending { source, .. } => Self::of(source),
             Error::Client(error) => of_client(error),
             Error::Attestation(tyto_client::attest::Error::TrustedKeys { .. }) => Self::BadInput,
             Error::Attestation(_)

@@ -129,3 +129,28 @@ fn a_tenant_signs_what_it_decided_and_the_same_command_verifies_it() {
     );
     assert_eq!(rejected["without_decision"]["signing_key"], verified["signing_key"]);
 }
+
+#[test]
+fn an_entry_is_saved_before_its_receipt_is_waited_for() {
+    let tyto = Tyto::start();
+    tyto.home.file("deed.pdf", "a deed");
+    tyto.run("attest document deed.pdf --receipt-only").refused(2, "--out");
+    for mode in ["", "--receipt-only"] {
+        let document = |outputs: &str| {
+            tyto.run(&format!("attest document deed.pdf {mode} {outputs}").replace("  ", " "))
+        };
+        // The bundle cannot be written: what nobody else has is there all the same.
+        document("--entry-out entry --out nowhere/bundle").refused(7, "the entry is in entry");
+        let leaf_hash = tyto.run("attest receipt entry --out fetched --json").json(0)["leaf_hash"].clone();
+        std::fs::remove_file(tyto.home.path("entry")).unwrap();
+        let saved = document("--entry-out entry --json").json(0);
+        assert_eq!(saved["entry"], "entry");
+        assert_ne!(saved["leaf_hash"], leaf_hash, "another entry: its nonce differs");
+        let fetched = tyto.run("attest receipt entry --out fetched --json").json(0);
+        assert_eq!(fetched["leaf_hash"], saved["leaf_hash"]);
+        let bundled = document("--out bundle --json").json(0);
+        assert!(bundled["index"].as_u64() > fetched["index"].as_u64());
+        assert!(is_absent(&tyto.home.path("bundle.entry")), "the bundle has it");
+        assert_eq!(tyto.run("attest inspect bundle --json").json(0)["evidence"], "bundle");
+    }
+}

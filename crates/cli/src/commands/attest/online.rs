@@ -27,8 +27,12 @@ pub struct DocumentArgs {
     #[arg(long)]
     receipt_only: bool,
     /// Wait for the receipt and write the bundle here.
-    #[arg(long, value_name = "BUNDLE")]
+    #[arg(long, value_name = "BUNDLE", required_unless_present = "entry_out")]
     out: Option<PathBuf>,
+    /// Where the attestation, or without one the statement, is written as soon as it comes; else it lies beside BUNDLE
+    /// until that is written.
+    #[arg(long, value_name = "ENTRY")]
+    entry_out: Option<PathBuf>,
     /// Whose checkpoints are believed; else those of the keys that the server lists.
     #[command(flatten)]
     trust: TrustArgs,
@@ -57,7 +61,7 @@ pub struct ReceiptArgs {
 /// Has a document attested.
 ///
 /// # Errors
-/// [`Error::InFile`], [`Error::NotCovered`], [`Error::Client`].
+/// [`Error::InFile`], [`Error::Client`]; [`Error::ReceiptPending`] once the entry is saved.
 pub(super) async fn document(args: &DocumentArgs, global: &Global) -> Result<(), Error> {
     let path = &args.document;
     let digest = File::open(path).and_then(document_digest);
@@ -67,12 +71,24 @@ pub(super) async fn document(args: &DocumentArgs, global: &Global) -> Result<(),
     let mode = if args.receipt_only { AttestMode::ReceiptOnly } else { AttestMode::Immediate };
     let mut attested = client.attest(mode, vec![Document { digest, label }]).await?;
     let attested = attested.pop().ok_or(Error::NoAttestation)?;
+    // Nobody else has these bytes, and only with them can the receipt be asked for.
+    let out = args.out.as_deref();
+    let entry = args.entry_out.clone().or_else(|| out.map(waiting)).ok_or(Error::NoAttestation)?;
+    write_file(&entry, attested.content.as_bytes())?;
     let mut fields = Fields::new()
         .with("mode", if args.receipt_only { "receipt-only" } else { "immediate" })
         .bytes("leaf_hash", &attested.content.leaf_hash())
         .with("statement", shape::statement(&attested.statement));
-    if let Some(out) = &args.out {
-        fields = fields.and(save_bundle(&client, &attested.content, out).await?);
+    if args.entry_out.is_some() {
+        fields = fields.with("entry", entry.display().to_string());
+    }
+    if let Some(out) = out {
+        let saved = save_bundle(&client, &attested.content, out).await;
+        fields = fields.and(saved.map_err(Error::receipt_pending(&entry))?);
+        if args.entry_out.is_none() {
+            // The bundle has it, and nobody misses one that stays.
+            let _ = std::fs::remove_file(&entry);
+        }
     }
     args.output.print(&fields, Fields::text)
 }
@@ -80,13 +96,20 @@ pub(super) async fn document(args: &DocumentArgs, global: &Global) -> Result<(),
 /// Fetches the receipt of an entry.
 ///
 /// # Errors
-/// As [`document`].
+/// [`Error::InFile`], [`Error::NotCovered`], [`Error::Client`].
 pub(super) async fn receipt(args: &ReceiptArgs, global: &Global) -> Result<(), Error> {
     let content = entry(&args.attestation)?;
     let client = connection::connect_without_keyring(global, args.trust.open()?).await?;
     let fields = Fields::new().bytes("leaf_hash", &content.leaf_hash());
     let fields = fields.and(save_bundle(&client, &content, &args.out).await?);
     args.output.print(&fields, Fields::text)
+}
+
+/// Where an entry lies until its bundle is written.
+fn waiting(bundle: &Path) -> PathBuf {
+    let mut name = bundle.as_os_str().to_owned();
+    name.push(".entry");
+    name.into()
 }
 
 /// The entry of the log in a file.
