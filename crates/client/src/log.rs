@@ -144,7 +144,8 @@ impl Client {
     /// of the log, whose [bundle](Client::bundle) convinces without a network.
     ///
     /// # Errors
-    /// [`Error::DocumentMismatch`] if the server attested something else; [`Error::LogReplaced`]; [`Error::Attestation`] if an attestation
+    /// [`Error::DocumentMismatch`] if the server attested something else; [`Error::LogReplaced`]; [`Error::Attestation`] if
+    /// an attestation
     /// does not hold, by the trusted keys or by those that the server lists.
     pub async fn attest(
         &self,

@@ -371,6 +371,122 @@ async fn a_client_refuses_a_log_that_forgot_or_rewrote_what_it_saw() {
     server.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_share_a_state_directory_accuse_nobody_and_see_what_the_others_saw() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (data, state) = (directory.path().join("server"), directory.path().join("client"));
+    let server = start(&data).await;
+    let users = (0..6).map(|user| {
+        let (endpoint, state) = (format!("http://{}", server.local_addr()), state.clone());
+        tokio::spawn(async move {
+            let client = connect(endpoint, Some(&state)).await;
+            for round in 0..4 {
+                let number = user * 100 + round;
+                let promised =
+                    client.attest(AttestMode::ReceiptOnly, documents(number..number + 1)).await.unwrap();
+                let (asked, covered) =
+                    tokio::join!(client.checkpoint(), client.receipt(&promised[0].content, PATIENCE));
+                if let Err(error) = asked {
+                    assert!(!error.is_refusal(), "{error}");
+                }
+                assert!(covered.expect("no refusal").is_some());
+            }
+        })
+    });
+    for user in users.collect::<Vec<_>>() {
+        user.await.expect("nobody is refused");
+    }
+    // One that began before the others sees what they saw, and refuses what they would.
+    let early = client_of(&server, Some(&state)).await;
+    early.checkpoint().await.unwrap();
+    let late = client_of(&server, Some(&state)).await;
+    let promised = late.attest(AttestMode::ReceiptOnly, documents(9_000..9_001)).await.unwrap();
+    late.receipt(&promised[0].content, PATIENCE).await.unwrap().expect("covered");
+    let seen = late.checkpoint().await.unwrap();
+    let file = fs::read_dir(&state).expect("readable").map(|file| file.expect("an item").path());
+    let mut file = file.filter(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+    let file = file.next().expect("one log");
+    assert_eq!(fs::read(&file).expect("readable"), seen.encode());
+    // Evidence of another tree of this size, as another process would have saved it.
+    let head = TreeHead { root: [9; 32], ..*seen.head() };
+    let key = tyto_pqc::slhdsa::SigningKey::generate(tyto_pqc::slhdsa::ParameterSet::Shake128f);
+    let other = tyto_client::attest::Checkpoint::sign(head, &key.expect("OS randomness")).expect("signed");
+    fs::write(&file, other.encode()).expect("written");
+    let forked = early.checkpoint().await.unwrap_err();
+    assert!(matches!(forked, Error::LogForked { .. }), "{forked}");
+    assert_eq!(fs::read(&file).expect("readable"), other.encode(), "the evidence stays");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_log_at_the_same_address_is_refused_until_the_file_is_deleted_or_a_trust_root_has_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = directory.path().join("client");
+    let server = start(&directory.path().join("first")).await;
+    let address = server.local_addr();
+    let endpoint = format!("http://{address}");
+    let client = connect(endpoint.clone(), Some(&state)).await;
+    let old = client.keys().await.unwrap();
+    server.shutdown().await.unwrap();
+
+    let mut config = tyto_server::Config::local(directory.path().join("second"));
+    config.listen = address;
+    let server = Server::start(config).await.expect("the server starts");
+    let again = connect(endpoint.clone(), Some(&state)).await;
+    let replaced = again.attest(AttestMode::Immediate, documents(0..1)).await.unwrap_err();
+    assert!(replaced.is_refusal(), "{replaced}");
+    let Error::LogReplaced { known, found, file } = replaced else { panic!("{replaced}") };
+    assert_eq!((known, found != known), (old.log_id, true));
+    // A process that has no directory remembers as long as it lives.
+    let new = connect(endpoint.clone(), None).await.keys().await.unwrap();
+    assert_eq!(new.log_id, found);
+    let stale = client.attest(AttestMode::Immediate, documents(0..1)).await.unwrap_err();
+    assert!(matches!(stale, Error::LogReplaced { .. }), "{stale}");
+
+    let mut config = Config::new(endpoint.clone());
+    config.state_dir = Some(state.clone());
+    config.trust_root = Some(roots(&old));
+    let believes = |config: Config| async move {
+        let client = Client::connect(config, keyring()).await.expect("the client connects");
+        client.attest(AttestMode::Immediate, documents(0..1)).await
+    };
+    assert!(matches!(believes(config.clone()).await, Err(Error::LogReplaced { .. })));
+    let unchanged = fs::read(file.as_ref().expect("a directory")).expect("readable");
+    config.trust_root = Some(roots(&new));
+    believes(config).await.expect("an offline root lists it");
+    assert_ne!(fs::read(file.as_ref().expect("a directory")).expect("readable"), unchanged);
+    fs::write(file.as_ref().expect("a directory"), unchanged).expect("written");
+    assert!(connect(endpoint.clone(), Some(&state)).await.keys().await.is_err());
+    fs::remove_file(file.expect("a directory")).expect("deleted");
+    connect(endpoint, Some(&state)).await.checkpoint().await.expect("begun anew");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_learns_of_keys_that_the_server_changed_while_it_ran() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("server");
+    let server = start(&data).await;
+    let address = server.local_addr();
+    let client = client_of(&server, None).await;
+    let before = client.attest(AttestMode::Immediate, documents(0..1)).await.unwrap();
+    client.receipt(&before[0].content, PATIENCE).await.unwrap().expect("covered");
+    let old = client.keys().await.unwrap();
+    server.shutdown().await.unwrap();
+
+    fs::remove_file(data.join("signing-key.p8")).expect("a key");
+    let mut config = tyto_server::Config::local(&data);
+    config.listen = address;
+    let server = Server::start(config).await.expect("the server starts");
+    let after = client.attest(AttestMode::Immediate, documents(1..2)).await.expect("asked for once more");
+    assert_ne!(client.keys().await.unwrap().keys[0].key.key_id(), old.keys[0].key.key_id());
+    for attested in [&before[0], &after[0]] {
+        let bundled = client.bundle(&attested.content, PATIENCE).await.expect("both keys are known");
+        assert!(bundled.is_some());
+    }
+    server.shutdown().await.unwrap();
+}
+
 type Spoil<'a> = &'a dyn Fn(&mut proto::AttestRequest);
 
 #[tokio::test(flavor = "multi_thread")]
