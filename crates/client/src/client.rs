@@ -1,16 +1,20 @@
 //! The client: galleries by name.
 
 use crate::channel::Rpc;
-use crate::gallery::{Inner, compute, describe, lock};
+use crate::gallery::{Inner, LoggedState, SentChange, compute, describe, lock};
 use crate::log::KnownLog;
 use crate::state::{Cache, HighWater, StateDir};
 use crate::{Config, Error, GalleryHandle, GallerySummary};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
+use tyto_api::content;
 use tyto_api::gallery::{CreateGallery, GalleryInfo};
 use tyto_api::limits::MAX_AUDIENCE_BYTES;
 use tyto_api::proto::gallery::v1 as proto;
+use tyto_attest::GalleryOperation;
+use tyto_attest::digest::blocks_root;
+use tyto_pqc::digest::sha3_256;
 use tyto_scheme::{GalleryId, Layout};
 use tyto_tenant::keyring::Keyring;
 use tyto_tenant::{Gallery, Metric};
@@ -116,18 +120,31 @@ impl Client {
         let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
         let (gallery, new) =
             compute(move || Ok(Gallery::create(shared.keyring.current()?, &name, layout, metric)?)).await?;
-        let request = proto::CreateGalleryRequest::from(CreateGallery {
+        let create = CreateGallery {
             parameters: new.parameters,
             sealed_descriptor: new.sealed_descriptor.into(),
             sealed_manifest: Bytes::copy_from_slice(&new.sealed_manifest),
-        });
-        let create = |rpc: Rpc| {
+        };
+        let (request, mut attempts) = (proto::CreateGalleryRequest::from(create.clone()), 0);
+        let send = |rpc: Rpc| {
             let request = request.clone();
+            attempts += 1;
             async move { { rpc.gallery }.create_gallery(request).await }
         };
-        self.shared.rpc.repeat("CreateGallery", create).await?;
+        let answer = self.shared.rpc.repeat("CreateGallery", send).await?;
         let handle = GalleryHandle::fresh(&self.shared, gallery, &new.sealed_manifest).await?;
         self.keep(&handle);
+        let change = SentChange {
+            call: "CreateGallery",
+            operation: GalleryOperation::Create,
+            gallery: handle.id(),
+            items: 0,
+            state: Some(LoggedState::new(1, &sha3_256(&[&create.sealed_manifest]), &blocks_root(&[]))),
+            repeated: attempts > 1,
+        };
+        let request = move |out: &mut _| content::change::create(&create, out);
+        let logged = answer.logged.map(TryInto::try_into).transpose()?;
+        handle.0.settle_change(change, logged, request).await?;
         Ok(handle)
     }
 
@@ -211,24 +228,36 @@ impl Client {
     pub async fn delete_gallery(&self, name_or_id: &str) -> Result<(), Error> {
         let id = self.find(name_or_id).await?;
         let request = proto::DeleteGalleryRequest { gallery_id: Bytes::copy_from_slice(&id.0) };
+        let mut attempts = 0;
         let delete = |rpc: Rpc| {
             let request = request.clone();
+            attempts += 1;
             async move { { rpc.gallery }.delete_gallery(request).await }
         };
-        match self.shared.rpc.repeat("DeleteGallery", delete).await {
-            // It was there when it was looked up: an earlier attempt arrived.
-            Err(error) if error.is_not_found() => {}
-            done => {
-                done?;
-            }
-        }
+        let (logged, gone) = match self.shared.rpc.repeat("DeleteGallery", delete).await {
+            // It was there when it was looked up: an earlier attempt arrived, or somebody else was first.
+            Err(error) if error.is_not_found() => (None, true),
+            done => (done?.logged, false),
+        };
+        let change = SentChange {
+            call: "DeleteGallery",
+            operation: GalleryOperation::Delete,
+            gallery: id,
+            items: 0,
+            // Others may have changed it since it was seen.
+            state: None,
+            repeated: gone || attempts > 1,
+        };
         lock(&self.shared.open).remove(&id);
         lock(&self.shared.deleted).insert(id);
         let shared = Arc::clone(&self.shared);
         let forget = move || {
-            let Some(state) = &shared.state else { return Ok(()) };
-            Cache::delete(state, id);
-            HighWater::entomb(id, state)
+            if let Some(state) = &shared.state {
+                Cache::delete(state, id);
+                HighWater::entomb(id, state)?;
+            }
+            let logged = logged.map(TryInto::try_into).transpose()?;
+            change.settle(&shared, logged, |out| content::change::delete(id, out))
         };
         compute(forget).await
     }

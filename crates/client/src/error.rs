@@ -279,6 +279,21 @@ pub enum Error {
         /// The field of the statement that differs.
         field: &'static str,
     },
+    /// A change of a gallery was acknowledged, and the answer has not the entry that the log must have of it. The change
+    /// is made.
+    #[error("{call}: the change was made, and the answer has no entry of the log")]
+    EntryMissing {
+        /// The call.
+        call: &'static str,
+    },
+    /// What the server says that the log has of a change is not about what was sent. The change is made.
+    #[error("{call}: the change was made, and the log's entry of it does not match: {field}")]
+    EntryMismatch {
+        /// The call.
+        call: &'static str,
+        /// The field of the statement that differs.
+        field: &'static str,
+    },
     /// What the server attested is not the document that it was asked to attest.
     #[error("the attestation of this document does not match: {field}")]
     DocumentMismatch {
@@ -382,6 +397,8 @@ impl Error {
             | Self::AttestationMissing
             | Self::AttestationMismatch { .. }
             | Self::DocumentMismatch { .. }
+            | Self::EntryMissing { .. }
+            | Self::EntryMismatch { .. }
             | Self::LogRolledBack { .. }
             | Self::LogForked { .. }
             | Self::OtherLog

@@ -66,9 +66,10 @@ pub use gallery::{GalleryHandle, TicketMode};
 pub use log::{AttestMode, AttestedDocument, document_digest};
 pub use results::{
     Candidate, CoveredBlock, Decision, EnrolReport, GalleryScore, GalleryStat, GallerySummary,
-    Identification, IdentifyOptions, KeptAttestation, ProbeBy, ReplayBasis, SubjectEntry, SyncReport,
-    TemplateScore, Timings, Verification, VerifyOptions,
+    Identification, IdentifyOptions, KeptAttestation, LoggedChange, ProbeBy, ReplayBasis, SubjectEntry,
+    SyncReport, TemplateScore, Timings, Verification, VerifyOptions,
 };
+pub use state::MAX_CHANGES_BYTES;
 pub use tyto_api::attest::KeyList;
 pub use tyto_attest as attest;
 pub use tyto_pqc as pqc;

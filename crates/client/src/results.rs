@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
-use tyto_attest::{AttestationFile, Statement};
+use tyto_attest::{AttestationFile, Content, Statement};
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters};
 use tyto_tenant::{Metric, SubjectId};
 
@@ -289,4 +289,24 @@ impl Default for IdentifyOptions {
     fn default() -> Self {
         Self { candidates: 10, min_score: None, collect_all: false, probe_by: ProbeBy::Auto }
     }
+}
+
+/// What the log says about a change of a gallery that was made here, and what opens its digests.
+///
+/// With `salt` and `state` anyone can recompute the statement's gallery state digest; the request digest besides needs
+/// the request's content, which is as large as the request and is not kept.
+///
+/// # Security
+/// The salt lets guesses of the request be tested: it is for whoever the change is to be proved to.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoggedChange {
+    /// The log's entry, for [`Client::bundle`](crate::Client::bundle).
+    pub content: Content,
+    /// What it says.
+    pub statement: Statement,
+    /// The salt of its digests.
+    pub salt: [u8; 32],
+    /// The content of its gallery state digest; empty for the deletion of a gallery that was not open.
+    pub state: Vec<u8>,
 }

@@ -1,5 +1,6 @@
 //! Mutations: built on the newest view, sent until their outcome is known, built anew if somebody else was first.
 
+use super::change::{LoggedState, SentChange};
 use super::directory::Enrolled;
 use super::view::{BlockState, BlockUpdate, KnownManifest, View};
 use super::{GalleryHandle, Inner, compute};
@@ -12,9 +13,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
-use tyto_api::gallery::{BlockChange, ManifestUpdate, Mutation, Outcome, SlotWrite};
+use tyto_api::content;
+use tyto_api::gallery::{BlockChange, LoggedChange, ManifestUpdate, Mutation, Outcome, SlotWrite};
 use tyto_api::limits::MAX_MANIFEST_BYTES;
 use tyto_api::proto::gallery::v1::{EnrolRequest, EnrolResponse, RemoveRequest};
+use tyto_attest::GalleryOperation;
 use tyto_scheme::{BlockId, Delta};
 use tyto_tenant::block::{self, Fill, Removal};
 use tyto_tenant::manifest::ManifestEntry;
@@ -182,18 +185,26 @@ pub(crate) fn next_view(
         changed.insert(block, Arc::new(state));
         enrolled.push((block, slots));
     }
-    Ok(Successor { view: View::assemble(known, Some(base), &mut changed)?, enrolled })
+    let state = LoggedState::new(known.mark.version, &known.sealed_digest, &known.blocks_root());
+    Ok(Successor { view: View::assemble(known, Some(base), &mut changed)?, enrolled, state })
 }
 
 /// A view that becomes the current one once the server has acknowledged it.
 pub(crate) struct Successor {
     view: View,
     enrolled: Vec<(BlockId, Enrolled)>,
+    /// What the log says of it.
+    pub(crate) state: LoggedState,
 }
 
 impl GalleryHandle {
-    /// Takes over a mutation that the server acknowledged.
-    pub(crate) fn adopt(&self, call: &'static str, successor: Successor, found: u64) -> Result<(), Error> {
+    /// Takes over a mutation that the server acknowledged; gives what the log has to say of it.
+    pub(crate) fn adopt(
+        &self,
+        call: &'static str,
+        successor: Successor,
+        found: u64,
+    ) -> Result<LoggedState, Error> {
         let mark = successor.view.known.mark;
         if found != mark.version {
             return Err(Error::Acknowledgement { call, found, expected: mark.version });
@@ -203,7 +214,7 @@ impl GalleryHandle {
             cache.freeze();
         }
         self.0.install(successor.view, &successor.enrolled);
-        Ok(())
+        Ok(successor.state)
     }
 
     /// Does some work on blocks, in one transaction, durably. The caller holds the turn for mutations.
@@ -236,15 +247,21 @@ impl GalleryHandle {
                 return Ok(());
             }
             let (mutation, known, updates) = self.build(work, &view).await?;
+            let mutation = Arc::new(mutation);
             let inner = Arc::clone(&self.0);
             let base = Arc::clone(&view);
             // The next view is made while the server works.
             let successor = tokio::task::spawn_blocking(move || next_view(&inner, &base, known, updates));
             *uncertain = true;
-            match self.send(mutation, channel, tally).await? {
+            let sent = self.send(&mutation, channel, tally).await?;
+            match sent.outcome {
                 Outcome::Committed { manifest_version } => {
                     let successor = successor.await??;
-                    return self.adopt(channel.call(), successor, manifest_version);
+                    let change =
+                        channel.change(&mutation, self.adopt(channel.call(), successor, manifest_version)?);
+                    let change = SentChange { repeated: sent.repeated, ..change };
+                    let request = move |out: &mut _| content::change::mutation(&mutation, out);
+                    return self.0.settle_change(change, sent.logged, request).await;
                 }
                 Outcome::Conflict { .. } => {
                     tally.conflicts += 1;
@@ -291,11 +308,11 @@ impl GalleryHandle {
     /// Sends one mutation until it is answered.
     async fn send(
         &self,
-        mutation: Mutation,
+        mutation: &Mutation,
         channel: &mut MutationChannel,
         tally: &mut Tally,
-    ) -> Result<Outcome, Error> {
-        let request = EnrolRequest::from(mutation);
+    ) -> Result<Sent, Error> {
+        let request = EnrolRequest::from(mutation.clone());
         let max_attempts = self.0.shared.rpc.max_attempts();
         let mut attempts = 1;
         loop {
@@ -306,11 +323,24 @@ impl GalleryHandle {
                     pause(attempts).await;
                     attempts += 1;
                 }
-                done => return done,
+                done => {
+                    let (outcome, logged) = done?;
+                    return Ok(Sent { outcome, logged, repeated: attempts > 1 });
+                }
             }
         }
     }
 }
+
+/// The answer to a mutation.
+struct Sent {
+    outcome: Outcome,
+    logged: Option<LoggedChange>,
+    repeated: bool,
+}
+
+/// How a change ended, and what the log says of it.
+pub(crate) type Answer = (Outcome, Option<LoggedChange>);
 
 /// How mutations go to the server.
 pub(crate) enum MutationChannel {
@@ -345,12 +375,25 @@ impl MutationChannel {
         }
     }
 
-    async fn exchange(&mut self, rpc: &Rpc, request: EnrolRequest) -> Result<Outcome, Error> {
+    /// A mutation over this channel.
+    fn change(&self, mutation: &Mutation, state: LoggedState) -> SentChange {
+        let items = mutation.changes.iter().map(|change| change.writes.len() + change.removals.len());
+        let operation = match self {
+            Self::Enrol(_) => GalleryOperation::Enrol,
+            Self::Remove => GalleryOperation::Remove,
+        };
+        let (items, state) = (items.sum::<usize>() as u64, Some(state));
+        SentChange { call: self.call(), operation, gallery: mutation.gallery, items, state, repeated: false }
+    }
+
+    async fn exchange(&mut self, rpc: &Rpc, request: EnrolRequest) -> Result<Answer, Error> {
         let call = self.call();
         let Self::Enrol(kept) = self else {
             let EnrolRequest { gallery_id, changes, manifest } = request;
             let request = RemoveRequest { gallery_id, changes, manifest };
-            return Ok(rpc.answer(call, rpc.gallery.clone().remove(request)).await?.try_into()?);
+            let mut answer = rpc.answer(call, rpc.gallery.clone().remove(request)).await?;
+            let logged = answer.logged.take().map(TryInto::try_into).transpose()?;
+            return Ok((answer.try_into()?, logged));
         };
         // Taken out, so that a stream with an error or a pending answer is never used again.
         let mut stream = match kept.take() {
@@ -360,11 +403,12 @@ impl MutationChannel {
             }
             None => EnrolStream::open(rpc, request).await?,
         };
-        let Some(answer) = rpc.next(call, &mut stream.answers).await? else {
+        let Some(mut answer) = rpc.next(call, &mut stream.answers).await? else {
             let message = "the stream ended".to_owned();
             return Err(Error::Rpc { call, code: Code::Unavailable, message });
         };
         *kept = Some(stream);
-        Ok(answer.try_into()?)
+        let logged = answer.logged.take().map(TryInto::try_into).transpose()?;
+        Ok((answer.try_into()?, logged))
     }
 }

@@ -2,6 +2,7 @@
 
 mod attestation;
 mod basis;
+mod change;
 mod commit;
 mod directory;
 mod enrol;
@@ -24,6 +25,7 @@ use crate::{
     VerifyOptions,
 };
 use basis::Asked;
+pub(crate) use change::{LoggedState, SentChange};
 use directory::{Directory, Enrolled, SubjectHasher};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

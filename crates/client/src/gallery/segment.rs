@@ -1,6 +1,7 @@
 //! Provisioning: segments of new blocks are made and uploaded ahead, and committed when it is their turn.
 
-use super::commit::{MAX_CONFLICTS, Tally, next_manifest, next_view};
+use super::change::SentChange;
+use super::commit::{Answer, MAX_CONFLICTS, Tally, next_manifest, next_view};
 use super::view::{BlockUpdate, View};
 use super::{GalleryHandle, Inner, compute};
 use crate::Error;
@@ -10,8 +11,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use tyto_api::content;
 use tyto_api::gallery::{Chunk, Outcome, ProvisionCommit, ProvisionHeader, SealedRecord, UploadStatus};
 use tyto_api::proto::gallery::v1::{GetUploadRequest, ProvisionRequest, ProvisionResponse};
+use tyto_attest::GalleryOperation;
 use tyto_pqc::digest::sha3_256;
 use tyto_pqc::random;
 use tyto_scheme::segment::{blocks_per_segment, segment_bytes, write_header, write_packed_block};
@@ -123,14 +126,16 @@ impl UploadStream {
         Self { feeder, call }
     }
 
-    async fn commit(self, rpc: &Rpc, commit: ProvisionRequest) -> Result<Outcome, Error> {
+    async fn commit(self, rpc: &Rpc, commit: ProvisionRequest) -> Result<Answer, Error> {
         let abort = self.call.abort_handle();
         if let Some(sender) = self.feeder.await?? {
             rpc.feed(CALL, &sender, commit).await?;
         }
         let answered = rpc.within_call(CALL, self.call).await;
         abort.abort();
-        Ok(answered???.try_into()?)
+        let mut answer = answered???;
+        let logged = answer.logged.take().map(TryInto::try_into).transpose()?;
+        Ok((answer.try_into()?, logged))
     }
 }
 
@@ -161,18 +166,29 @@ impl GalleryHandle {
                 None => self.resume(&draft).await?,
             };
             tally.requests += 1;
-            tally.bytes_sent += size(&prepared.commit);
-            match current.commit(rpc, prepared.commit).await {
-                Ok(Outcome::Committed { manifest_version }) => {
-                    self.adopt(CALL, prepared.successor, manifest_version)?;
+            let message = ProvisionRequest::from(prepared.commit.clone());
+            tally.bytes_sent += size(&message);
+            match current.commit(rpc, message).await {
+                Ok((Outcome::Committed { manifest_version }, logged)) => {
+                    let change = SentChange {
+                        call: CALL,
+                        operation: GalleryOperation::Provision,
+                        gallery: draft.header.gallery,
+                        items: blocks,
+                        state: Some(self.adopt(CALL, prepared.successor, manifest_version)?),
+                        repeated: attempts > 1,
+                    };
+                    let (header, commit) = (draft.header, prepared.commit);
+                    let request = move |out: &mut _| content::change::provision(&header, &commit, out);
+                    self.0.settle_change(change, logged, request).await?;
                     return Ok(blocks);
                 }
-                Ok(Outcome::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                Ok((Outcome::Conflict { .. }, _)) if conflicts < MAX_CONFLICTS => {
                     tally.conflicts += 1;
                     pause(conflicts.min(4)).await;
                     conflicts += 1;
                 }
-                Ok(Outcome::Conflict { .. }) => return Err(Error::Contention { attempts: conflicts }),
+                Ok((Outcome::Conflict { .. }, _)) => return Err(Error::Contention { attempts: conflicts }),
                 Err(error) if error.is_transient() && attempts < rpc.max_attempts() => {
                     pause(attempts).await;
                     attempts += 1;
@@ -205,7 +221,7 @@ impl GalleryHandle {
 }
 
 struct Prepared {
-    commit: ProvisionRequest,
+    commit: ProvisionCommit,
     successor: super::commit::Successor,
 }
 
@@ -214,7 +230,7 @@ async fn prepare(inner: &Arc<Inner>, draft: &Arc<Draft>, view: &Arc<View>) -> Re
     compute(move || {
         let entries: Vec<_> = draft.blocks.iter().map(|block| block.entry).collect();
         let (known, manifest) = next_manifest(&inner, &view, &entries)?;
-        let commit = ProvisionCommit { records: draft.records(), manifest }.into();
+        let commit = ProvisionCommit { records: draft.records(), manifest };
         Ok(Prepared { commit, successor: next_view(&inner, &view, known, draft.updates())? })
     })
     .await

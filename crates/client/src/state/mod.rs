@@ -1,10 +1,13 @@
 //! What a client keeps on disk: high-water marks, enrolment journals, and a cache of what it fetched.
 
 mod cache;
+mod changes;
 mod journal;
 mod log_memory;
 mod marks;
 mod server_log;
+
+pub use changes::MAX_CHANGES_BYTES;
 
 pub(crate) use cache::{Cache, CachedBlock, Staged};
 pub(crate) use journal::Journal;
