@@ -6,13 +6,18 @@ use gallery::gallery_service_client::GalleryServiceClient;
 use gallery::gallery_service_server::{GalleryService, GalleryServiceServer};
 use matching::matching_service_client::MatchingServiceClient;
 use matching::matching_service_server::{MatchingService, MatchingServiceServer};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status, Streaming};
+use tyto_api::content;
+use tyto_api::gallery::{Mutation, ProvisionCommit, ProvisionHeader, ProvisionPart};
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::proto::gallery::v1 as gallery;
 use tyto_api::proto::matching::v1 as matching;
+use tyto_client::attest::digest::{DigestKind, salted};
+use tyto_client::attest::{Claim, Statement};
 
 type Tamper<T> = Box<dyn Fn(&mut T) + Send + Sync>;
 
@@ -147,6 +152,26 @@ fn alter_segment(messages: &mut Vec<gallery::ProvisionRequest>, alter: &Tamper<V
     }
 }
 
+/// Lets the log's entry of a change say what the client sent, as a server would that stored something else.
+fn forge(logged: &mut Option<gallery::LoggedChange>, content: impl FnOnce(&mut Vec<u8>)) {
+    let Some(logged) = logged else { return };
+    let mut statement = Statement::decode(&logged.statement).expect("an honest entry");
+    let Claim::Gallery(change) = &mut statement.claim else { panic!("an entry of a change") };
+    let mut request = Vec::new();
+    content(&mut request);
+    let salt = logged.salt[..].try_into().expect("a salt");
+    change.request_digest = salted(DigestKind::Request, &salt, &request);
+    logged.statement = statement.encode().expect("as short as before").into();
+}
+
+/// The header and the commit of an upload.
+fn ends(messages: &[gallery::ProvisionRequest]) -> Option<(ProvisionHeader, ProvisionCommit)> {
+    let mut parts = messages.iter().filter_map(|message| ProvisionPart::try_from(message.clone()).ok());
+    let Some(ProvisionPart::Header(header)) = parts.next() else { return None };
+    let Some(ProvisionPart::Commit(commit)) = parts.last() else { return None };
+    Some((header, commit))
+}
+
 #[tonic::async_trait]
 impl GalleryService for Proxy {
     type EnrolStream = Answers<gallery::EnrolResponse>;
@@ -187,10 +212,15 @@ impl GalleryService for Proxy {
         request: Request<Streaming<gallery::ProvisionRequest>>,
     ) -> Result<Response<gallery::ProvisionResponse>, Status> {
         let mut messages = collect(request.into_inner()).await?;
+        let sent = ends(&messages);
         if let Some(alter) = &self.fault.lock().unwrap_or_else(PoisonError::into_inner).segment {
             alter_segment(&mut messages, alter);
         }
-        self.gallery.clone().provision(futures_util::stream::iter(messages)).await
+        let mut answer = self.gallery.clone().provision(futures_util::stream::iter(messages)).await?;
+        if let Some((header, commit)) = sent {
+            forge(&mut answer.get_mut().logged, |out| content::change::provision(&header, &commit, out));
+        }
+        Ok(answer)
     }
 
     async fn get_upload(
@@ -205,8 +235,11 @@ impl GalleryService for Proxy {
         request: Request<Streaming<gallery::EnrolRequest>>,
     ) -> Result<Response<Self::EnrolStream>, Status> {
         let proxy = self.clone();
+        let sent = Arc::new(Mutex::new(VecDeque::new()));
+        let originals = Arc::clone(&sent);
         let requests = request.into_inner().filter_map(move |message| {
             let altered = message.ok().map(|mut message| {
+                originals.lock().unwrap_or_else(PoisonError::into_inner).push_back(message.clone());
                 proxy.tamper(|fault| fault.enrol_request.as_ref(), &mut message);
                 message
             });
@@ -215,6 +248,10 @@ impl GalleryService for Proxy {
         let proxy = self.clone();
         let answers = self.gallery.clone().enrol(requests).await?.into_inner().map(move |answer| {
             let mut answer = answer?;
+            let original = sent.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            if let Some(Ok(mutation)) = original.map(Mutation::try_from) {
+                forge(&mut answer.logged, |out| content::change::mutation(&mutation, out));
+            }
             proxy.tamper(|fault| fault.enrol_response.as_ref(), &mut answer);
             Ok(answer)
         });

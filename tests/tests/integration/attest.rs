@@ -23,24 +23,24 @@ use tyto_tests::rig::{gallery, keyring, subject, template};
 use tyto_tests::{Rng, soak};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tytod-under-test");
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Default of `transparency.checkpoint_interval_ms`.
 const INTERVAL_MS: u128 = 800;
 
-async fn start(data: &Path) -> RunningServer {
+pub(crate) async fn start(data: &Path) -> RunningServer {
     let mut config = tyto_server::Config::local(data);
     config.admin_listen = Some(([127, 0, 0, 1], 0).into());
     Server::start(config).await.expect("the server starts")
 }
 
-async fn connect(endpoint: String, state: Option<&Path>) -> Client {
+pub(crate) async fn connect(endpoint: String, state: Option<&Path>) -> Client {
     let mut config = Config::new(endpoint);
     config.state_dir = state.map(Path::to_owned);
     config.audience = String::from("court");
     Client::connect(config, keyring()).await.expect("the client connects")
 }
 
-async fn client_of(server: &RunningServer, state: Option<&Path>) -> Client {
+pub(crate) async fn client_of(server: &RunningServer, state: Option<&Path>) -> Client {
     connect(format!("http://{}", server.local_addr()), state).await
 }
 

@@ -12,6 +12,7 @@ mod crate_graph;
 mod dishonest;
 mod dishonest_client;
 mod faces;
+mod logged_changes;
 mod restart;
 mod scale;
 mod smoke;
