@@ -249,7 +249,7 @@ impl GalleryService for Proxy {
         let answers = self.gallery.clone().enrol(requests).await?.into_inner().map(move |answer| {
             let mut answer = answer?;
             let original = sent.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            if let Some(Ok(mutation)) = original.map(Mutation::try_from) {
+            if let Some(Ok(mutation)) = original.map(Mutation::from_enrol) {
                 forge(&mut answer.logged, |out| content::change::mutation(&mutation, out));
             }
             proxy.tamper(|fault| fault.enrol_response.as_ref(), &mut answer);

@@ -42,7 +42,7 @@ async fn whoever_made_a_change_can_show_what_the_log_says_of_it() {
         Claim::Gallery(change) => (change.request_digest, change.gallery_state_digest),
         other => panic!("{other:?}"),
     };
-    let mutation = Mutation::try_from(sent.lock().unwrap()[0].clone()).unwrap();
+    let mutation = Mutation::from_enrol(sent.lock().unwrap()[0].clone()).unwrap();
     let mut request = Vec::new();
     content::change::mutation(&mutation, &mut request);
     let block = &mutation.changes[0];
