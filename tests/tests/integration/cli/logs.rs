@@ -10,7 +10,7 @@ use tyto_client::pqc::slhdsa::{ParameterSet, SigningKey};
 
 use tyto_store::{LogEntry, LogEntryId, Store};
 
-use super::tyto::Home;
+use super::tyto::{Home, Tyto, finish};
 
 const LOG_ID: [u8; 32] = [9; 32];
 const BEGIN_UNIX_MS: u64 = 1_790_000_000_000;
@@ -182,4 +182,41 @@ async fn the_directory_of_a_store_is_verified_as_it_lies() {
     // A log of the same entries under another key has the same trees and is another log.
     let other = home.run("log verify data/objects/log --json --checkpoint old").json(3);
     assert_eq!(other["rejection"]["check"], "size");
+}
+
+#[test]
+fn the_log_of_a_server_is_verified_with_the_keys_that_its_bundle_brought() {
+    let mut tyto = Tyto::start();
+    tyto.home.file("contract", "to whom it may concern");
+    assert_eq!(tyto.run("attest document contract --out contract.bundle").code, 0);
+    let root = |line: &str| {
+        let mut command = tyto.home.command(line.split(' '));
+        finish(command.env("TYTO_ROOT_PASSPHRASE", "battery"))
+    };
+    assert_eq!(root("root init roots --name acme").code, 0);
+    for purpose in ["attestation", "log"] {
+        let add = format!("root add roots contract.bundle --purpose {purpose} --valid-from 2020-01-01");
+        assert_eq!(root(&add).code, 0, "{purpose}");
+    }
+    let bundle = tyto.run("attest verify contract.bundle --roots roots --json").json(0);
+    assert_eq!(tyto.run("gallery create staff --dimension 16").code, 0);
+    assert_eq!(tyto.run("attest document contract --receipt-only --out again.bundle").code, 0);
+    tyto.server.kill();
+
+    let all = "--roots roots --checkpoint contract.bundle --checkpoint again.bundle --entries --json";
+    let verify = format!("log verify server/objects/log {all}");
+    let shown = tyto.run(&verify).json(0);
+    assert_eq!(shown["checkpoint"]["log_id"], bundle["log"]["log_id"]);
+    assert!(shown["entries"].as_u64() > bundle["log"]["index"].as_u64(), "{shown}");
+    let entries = tyto.home.path("server/objects/log/tile/entries/000.p");
+    let width = shown["entries"].as_u64().unwrap();
+    let path = entries.join(width.to_string());
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let rejected = tyto.run(&verify).json(3);
+    assert_eq!(
+        (&rejected["rejection"]["entry"], &rejected["rejection"]["check"]),
+        (&(width - 1).into(), &"entry".into())
+    );
 }
