@@ -525,7 +525,7 @@ async fn many_entries_are_added_at_once_and_none_keeps_the_others_out() {
 async fn an_entry_that_goes_by_its_content_is_found_by_its_leaf_hash() {
     let (_dir, store) = empty_log().await;
     let named = LogEntry::of(Bytes::from_static(b"an attestation"));
-    store.add_log_entries(&[named]).await.unwrap();
+    store.add_log_entries(std::slice::from_ref(&named)).await.unwrap();
     let mut leaf = leaf_hash(&named.bytes);
     assert_eq!(store.log_place_of(&leaf).await.unwrap(), Some(LogPlace::Waiting));
     writer(&store, 1, 0).await.append(1).await.unwrap();

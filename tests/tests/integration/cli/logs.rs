@@ -163,7 +163,7 @@ async fn the_directory_of_a_store_is_verified_as_it_lies() {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_be_bytes());
             let entry = LogEntry { id: LogEntryId(id), bytes: entry(number, None).into() };
-            store.add_log_entry(&entry).await.unwrap();
+            store.add_log_entries(&[entry]).await.unwrap();
             number += 1;
         }
         writer.append(1000).await.unwrap();
