@@ -33,13 +33,9 @@ fn key(set: ParameterSet, effort: Effort) -> SigningKey {
 /// The sets that sign and verify in milliseconds; the others run the same code with other numbers.
 const FAST: [ParameterSet; 3] = [ParameterSet::Shake128f, ParameterSet::Shake192f, ParameterSet::Shake256f];
 
-/// Every backend that this CPU can run, with one thread and with more than share the work evenly. For the sets that are
-/// not among [`FAST`] it is the best backend alone, unless `TYTO_SOAK` is set: portable code signs with them for seconds.
-fn efforts(set: ParameterSet) -> Vec<Effort> {
-    let mut backends = supported();
-    if !FAST.contains(&set) && std::env::var_os("TYTO_SOAK").is_none() {
-        backends.drain(..backends.len() - 1);
-    }
+/// Every backend that this CPU can run, with one thread and with more than share the work evenly.
+fn efforts() -> Vec<Effort> {
+    let backends = supported();
     let names: Vec<_> = backends.iter().map(Backend::to_string).collect();
     println!("backends that sign and verify: {}", names.join(", "));
     backends
