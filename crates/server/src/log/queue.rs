@@ -235,17 +235,22 @@ impl QueueWriter {
         Ok(())
     }
 
-    /// The entries of the batch.
+    /// The entries of the batch, in its order.
     fn entries(&self) -> Vec<LogEntry> {
-        let (mut by_content, mut named) = (Vec::new(), Vec::new());
-        for entry in self.batch.iter().filter_map(|item| item.entry.as_ref()) {
-            match entry {
-                Entry::ByContent(bytes) => by_content.push(bytes.clone()),
-                Entry::Named(entry) => named.push(entry.clone()),
-            }
-        }
-        named.extend(LogEntry::of_all(&by_content));
-        named
+        let entries = || self.batch.iter().filter_map(|item| item.entry.as_ref());
+        let by_content: Vec<_> = entries()
+            .filter_map(|entry| match entry {
+                Entry::ByContent(bytes) => Some(bytes.clone()),
+                Entry::Named(_) => None,
+            })
+            .collect();
+        let mut named_now = LogEntry::of_all(&by_content).into_iter();
+        entries()
+            .filter_map(|entry| match entry {
+                Entry::ByContent(_) => named_now.next(),
+                Entry::Named(entry) => Some(entry.clone()),
+            })
+            .collect()
     }
 
     /// Tells those who wait, and keeps what was handed out already for the next attempt.

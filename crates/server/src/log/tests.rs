@@ -300,5 +300,10 @@ async fn a_promise_whose_id_belongs_to_another_entry_is_none() {
     let promise = led.log.place().unwrap().submit_durably(Bytes::from_static(b"two"));
     assert!(matches!(promise.wait(PATIENCE).await, Err(Error::LogUnavailable)));
     led.promise(b"three").await;
+
+    // Whose entry was not added is told, and nobody else in its batch.
+    let promise = led.log.place().unwrap().submit_durably(Bytes::from_static(b"four"));
+    led.log.place().unwrap().submit_as(tyto_store::LogEntry { id, bytes: Bytes::from_static(b"five") });
+    promise.wait(PATIENCE).await.unwrap();
     led.log.stop(PATIENCE).await;
 }
