@@ -85,7 +85,7 @@ pub enum Command {
         /// The set of SLH-DSA that the new key is of.
         #[arg(long, value_name = "SET", default_value = "slh-dsa-shake-128s", value_parser = algorithm)]
         algorithm: ParameterSet,
-        /// The file to make for the new key [default: `ROOTS.<first 16 digits of the new key's id>.key`].
+        /// The file to make for the new key (default: `ROOTS.<first 16 digits of the new key's id>.key`).
         #[arg(long, value_name = "FILE")]
         new_root_key_file: Option<PathBuf>,
         /// A file with the passphrase of the new key; else `TYTO_NEW_PASSPHRASE`, else a prompt.
@@ -115,7 +115,7 @@ pub enum Command {
 /// Where the root key and its passphrase are.
 #[derive(Debug, clap::Args)]
 pub struct KeyArgs {
-    /// The file of the root key [default: `ROOTS.<first 16 digits of the root key's id>.key`].
+    /// The file of the root key (default: `ROOTS.<first 16 digits of the root key's id>.key`).
     #[arg(long, value_name = "FILE")]
     root_key_file: Option<PathBuf>,
     /// A file with the root key's passphrase; else `TYTO_ROOT_PASSPHRASE`, else a prompt.
