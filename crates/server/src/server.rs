@@ -40,6 +40,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections may take to notice that they were cut.
 const CUT_OFF: Duration = Duration::from_secs(2);
+/// How long what served them may take to be gone.
+const LET_GO: Duration = Duration::from_secs(10);
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);
 const HEALTH_SERVICES: [&str; 4] = [
     "",
@@ -173,6 +175,12 @@ impl RunningServer {
         };
         self.app.log.stop(LOG_FINISH).await;
         self.app.store.close().await;
+        let freed = self.app.store.freed();
+        drop(self.app);
+        // Tasks of connections that have ended let go of what they share a little later.
+        if tokio::time::timeout(LET_GO, freed).await.is_err() {
+            tracing::error!("something still holds the data directory");
+        }
         tracing::info!("stopped");
         result
     }

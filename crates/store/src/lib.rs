@@ -53,7 +53,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tyto_scheme::segment::MAX_SEGMENT_BYTES;
 
 /// Most bytes of one upload.
@@ -123,8 +123,10 @@ struct Inner {
     ticket_locks: [Arc<Mutex<()>>; 32],
     /// Deltas were removed and may still be in the write-ahead log.
     scrub_pending: AtomicBool,
-    /// Last, so that the lock is released after the database is closed.
+    /// After the database, so that the lock is released when that is closed.
     _lock: File,
+    /// Last: gone when the lock is released.
+    free: watch::Sender<()>,
 }
 
 impl Store {
@@ -165,6 +167,7 @@ impl Store {
             ticket_locks: locks(),
             scrub_pending: AtomicBool::new(false),
             _lock: lock,
+            free: watch::Sender::new(()),
         };
         let store = Self { inner: Arc::new(inner) };
         sync_dir(dir)?;
@@ -176,6 +179,13 @@ impl Store {
     /// Waits for running calls and closes the database. Calls after this fail.
     pub async fn close(&self) {
         self.inner.database.close().await;
+    }
+
+    /// Waits until the last clone is gone and the directory is free for others. The future holds no clone itself.
+    pub fn freed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut free = self.inner.free.subscribe();
+        // Nothing is ever sent.
+        async move { while free.changed().await.is_ok() {} }
     }
 
     async fn lock_upload(&self, id: tyto_scheme::UploadId) -> OwnedMutexGuard<()> {

@@ -83,8 +83,14 @@ async fn a_directory_is_private_and_open_only_once() {
     drop(store);
     assert!(matches!(Store::open(&dir).await, Err(Error::Locked { .. })), "a clone keeps it open");
     clone.close().await;
-    drop(clone);
+    let freed = clone.freed();
+    let letting_go = tokio::spawn(async move {
+        tokio::task::yield_now().await;
+        drop(clone);
+    });
+    freed.await;
     Store::open(&dir).await.unwrap();
+    letting_go.await.unwrap();
 }
 
 #[tokio::test]
