@@ -31,29 +31,29 @@ impl Store {
 
     /// Where an entry is; none if no such entry was committed.
     pub async fn log_place(&self, id: LogEntryId) -> Result<Option<LogPlace>, Error> {
-        const SQL: &str = "SELECT -1 AS leaf FROM log_outbox WHERE entry_id = ?1 \
-             UNION ALL SELECT leaf FROM log_leaves WHERE entry_id = ?1";
-        let mut tx = self.inner.database.read().await?;
-        let row = sqlx::query(SQL).bind(id.0.as_slice()).fetch_optional(&mut *tx).await?;
-        row.map(|row| match number::<i64>(&row, "leaf", "log_leaves")? {
-            -1 => Ok(LogPlace::Waiting),
-            _ => Ok(LogPlace::Leaf(number(&row, "leaf", "log_leaves")?)),
-        })
-        .transpose()
+        Ok(self.log_entry_of(id).await?.map(|(place, _)| place))
     }
 
     /// Where an entry is that goes by its content alone, as [`LogEntryId::of_leaf`] has it; none if there is no such
     /// entry.
     pub async fn log_place_of(&self, leaf: &Hash) -> Result<Option<LogPlace>, Error> {
-        const SQL: &str = "SELECT digest FROM log_outbox WHERE entry_id = ?1 \
-             UNION ALL SELECT digest FROM log_leaves WHERE entry_id = ?1";
-        let id = LogEntryId::of_leaf(leaf);
+        let found = self.log_entry_of(LogEntryId::of_leaf(leaf)).await?;
+        Ok(found.filter(|(_, digest)| digest == leaf).map(|(place, _)| place))
+    }
+
+    /// Where an entry is, and its leaf hash.
+    async fn log_entry_of(&self, id: LogEntryId) -> Result<Option<(LogPlace, Hash)>, Error> {
+        const SQL: &str = "SELECT -1 AS leaf, digest FROM log_outbox WHERE entry_id = ?1 \
+             UNION ALL SELECT leaf, digest FROM log_leaves WHERE entry_id = ?1";
         let mut tx = self.inner.database.read().await?;
-        let row = sqlx::query(SQL).bind(id.0.as_slice()).fetch_optional(&mut *tx).await?;
-        let Some(row) = row else { return Ok(None) };
-        let digest: Hash = array(&row, "digest", "log_leaves")?;
-        drop(tx);
-        if digest == *leaf { self.log_place(id).await } else { Ok(None) }
+        let Some(row) = sqlx::query(SQL).bind(id.0.as_slice()).fetch_optional(&mut *tx).await? else {
+            return Ok(None);
+        };
+        let place = match number::<i64>(&row, "leaf", "log_leaves")? {
+            -1 => LogPlace::Waiting,
+            _ => LogPlace::Leaf(number(&row, "leaf", "log_leaves")?),
+        };
+        Ok(Some((place, array(&row, "digest", "log_leaves")?)))
     }
 
     /// How many entries wait in the outbox.

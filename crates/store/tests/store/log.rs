@@ -5,7 +5,7 @@ use crate::support::{
 };
 use bytes::Bytes;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -220,15 +220,20 @@ async fn checkpoints_are_never_contradicted() {
     }
 }
 
+/// Puts a folder that is not empty in the way of the checkpoint's object.
+fn obstructed_checkpoint(dir: &Path) -> PathBuf {
+    let object = dir.join("objects/log/checkpoint");
+    fs::create_dir_all(object.join("in-the-way")).unwrap();
+    object
+}
+
 #[tokio::test]
 async fn a_checkpoint_whose_object_could_not_be_put_is_published_by_the_next_step() {
     let (dir, store) = empty_log().await;
     let mut log = writer(&store, 1, 0).await;
     add(&store, 0..10).await;
     log.append(10).await.unwrap();
-    // A folder that is not empty is in the way of the object.
-    let object = dir.path().join("objects/log/checkpoint");
-    fs::create_dir_all(object.join("in-the-way")).unwrap();
+    let object = obstructed_checkpoint(dir.path());
     let ten = sign(log.tree_to_sign().unwrap(), 1);
     let failed = log.publish(&ten).await;
     assert!(matches!(failed, Err(Error::Blob(_))), "{failed:?}");
@@ -439,8 +444,7 @@ async fn a_first_checkpoint_whose_object_was_never_put_is_put_by_a_restart() {
     let mut log = writer(&store, 1, 0).await;
     add(&store, 0..10).await;
     log.append(10).await.unwrap();
-    let object = dir.path().join("objects/log/checkpoint");
-    fs::create_dir_all(object.join("in-the-way")).unwrap();
+    let object = obstructed_checkpoint(dir.path());
     let ten = sign(log.tree(), 1);
     log.publish(&ten).await.unwrap_err();
     fs::remove_dir_all(&object).unwrap();
