@@ -62,6 +62,9 @@ async fn a_server_killed_while_it_enrols_keeps_exactly_what_it_acknowledged() {
         let found = enrolled(&gallery, &mut rng, &templates).await;
         assert_eq!(found, templates.len() as u64, "round {round}: nothing lost, nothing twice");
     }
+    let log = std::fs::read_to_string(&server.log).expect("a log file");
+    let error = log.lines().find(|line| line.contains("ERROR"));
+    assert_eq!(error, None, "the server that came back has nothing to complain of");
     println!("{rounds} of {rounds} kills survived, {} templates", templates.len());
 }
 
