@@ -31,8 +31,6 @@ pub use tyto_api::attest::AttestMode;
 
 /// How long one call waits for a receipt; the server may answer sooner that there is none yet.
 const RECEIPT_WAIT_MS: u32 = 5_000;
-/// Bytes of a document that are read at a time.
-const READ_BYTES: usize = 1 << 20;
 /// Shortest and longest pause between two attempts, whatever the server says.
 const PAUSE_MS: std::ops::RangeInclusive<u32> = 100..=5_000;
 
@@ -58,15 +56,9 @@ impl KeptAttestation {
 /// # Errors
 /// Whatever reading fails with.
 pub fn document_digest(mut document: impl Read) -> io::Result<DocumentDigest> {
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ_BYTES]);
-    loop {
-        match document.read(&mut buffer) {
-            Ok(0) => return Ok(DocumentDigest::Sha3_256(hasher.finalize())),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let mut hasher = Hasher::new();
+    io::copy(&mut document, &mut hasher)?;
+    Ok(DocumentDigest::Sha3_256(hasher.finalize()))
 }
 
 /// What the client knows of the server's log.
@@ -488,7 +480,8 @@ fn signer_of(attestation: &[u8]) -> Result<KeyId, Error> {
     }
 }
 
-fn now_unix_ms() -> u64 {
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 

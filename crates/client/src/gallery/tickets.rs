@@ -3,12 +3,13 @@
 use super::{GalleryHandle, compute, lock};
 use crate::Error;
 use crate::channel::{Rpc, chunks};
+use crate::log::now_unix_ms;
 use bytes::Bytes;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tyto_api::gallery::Chunk;
 use tyto_api::matching::{TicketHeader, TicketPart};
@@ -51,8 +52,7 @@ struct Kept<T> {
 
 impl<T> Kept<T> {
     fn is_fresh(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        now + EXPIRY_MARGIN_MS < self.expires_unix_ms
+        now_unix_ms() + EXPIRY_MARGIN_MS < self.expires_unix_ms
     }
 }
 

@@ -3,14 +3,13 @@
 use crate::app::unix_ms;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::OnceLock;
 use tyto_attest::{Claim, LogState, Statement};
 use tyto_pqc::digest::Hasher;
 
 /// The software named in statements.
 const SOFTWARE: &str = concat!("tytod ", env!("CARGO_PKG_VERSION"));
-const READ_BYTES: usize = 1 << 20;
 
 /// Who issues statements, and with what software.
 pub(crate) struct Issuer {
@@ -67,14 +66,8 @@ fn digest_of_this_program() -> io::Result<String> {
     // The file that runs, even if another one has its name by now.
     let link = std::path::Path::new("/proc/self/exe");
     let mut file = if link.exists() { File::open(link)? } else { File::open(std::env::current_exe()?)? };
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ_BYTES]);
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
-    }
+    let mut hasher = Hasher::new();
+    io::copy(&mut file, &mut hasher)?;
     let mut text = String::from("sha3-256:");
     for byte in hasher.finalize() {
         write!(text, "{byte:02x}").expect("a string takes everything");
