@@ -26,9 +26,7 @@ impl Wish {
     pub(crate) fn of(app: &App, wanted: Option<&AttestationRequest>) -> Result<Option<Self>, Error> {
         wanted.map(|wanted| Ok(Self { wanted: wanted.clone(), place: app.log.place()? })).transpose()
     }
-}
 
-impl Wish {
     /// Uses the place for an attestation that was made before: its entry may have been lost. One that is in the log stays
     /// there once.
     pub(crate) fn log_again(self, attestation: &Attestation) {
@@ -101,12 +99,12 @@ impl Evidence {
         parameters: &GalleryParameters,
         snapshot: &Snapshot,
     ) -> Result<Attestation, Error> {
-        let digests = snapshot.digests(state_digests);
-        let mut state = SaltedDigest::new(DigestKind::GalleryState, &self.salt);
-        State::of(snapshot).write(&mut state);
+        let state = State::of(snapshot);
+        let mut state_digest = SaltedDigest::new(DigestKind::GalleryState, &self.salt);
+        state.write(&mut state_digest);
         let blocks_total = snapshot.blocks().len() as u64;
         let (root, blocks_matched) = match &self.covered {
-            None => (digests.blocks_root, blocks_total),
+            None => (state.blocks_root(), blocks_total),
             Some(covered) => (blocks_root(covered), covered.len() as u64),
         };
         let claim = Claim::Match(MatchResult {
@@ -120,7 +118,7 @@ impl Evidence {
             blocks_total,
             ticket_id: self.ticket,
             request_digest: self.request,
-            gallery_state_digest: state.finalize(),
+            gallery_state_digest: state_digest.finalize(),
             records_digest: self.records.finalize(),
             result_digest: self.result.finalize(),
             reply_bits: parameters.layout.reply_bits(),

@@ -39,6 +39,11 @@ impl State {
         Self { manifest_version: 1, digests }
     }
 
+    /// The Merkle root over its blocks.
+    pub(crate) fn blocks_root(&self) -> [u8; 32] {
+        self.digests.blocks_root
+    }
+
     /// Appends what statements say of it.
     pub(crate) fn write(&self, digest: &mut SaltedDigest) {
         content::gallery_state(
