@@ -39,17 +39,34 @@ pub(crate) fn read_limited(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Error
     Ok(bytes)
 }
 
+/// Reads a file, or nothing if there is none.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(Error::file(path)),
+    }
+}
+
 /// Waits until nobody else changes a file; held until it is dropped. What another process added in between would
 /// otherwise be lost. The lock has a file of its own beside it, since the file itself is replaced.
 pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
     name.push(".lock");
-    let path = path.with_file_name(name);
+    lock_by(&path.with_file_name(name))
+}
+
+/// The same by a lock file of any name.
+pub(crate) fn lock_by(path: &Path) -> Result<File, Error> {
+    let file = open_lock(path)?;
+    file.lock().map_err(Error::file(path))?;
+    Ok(file)
+}
+
+/// Opens a lock file, or makes it.
+pub(crate) fn open_lock(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(&path).map_err(Error::file(&path))?;
-    file.lock().map_err(Error::file(&path))?;
-    Ok(file)
+    options.open(path).map_err(Error::file(path))
 }
 
 /// Writes a file that is not there yet: whole or not at all.

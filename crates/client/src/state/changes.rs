@@ -2,9 +2,9 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::files::{Readers, lock, write_atomic};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use crate::files::{Readers, lock, read_if_there, write_atomic};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::Path;
 use tyto_scheme::GalleryId;
 
@@ -84,10 +84,7 @@ impl StateDir {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read.map_err(Error::file(path)),
-    }
+    Ok(read_if_there(path)?.unwrap_or_default())
 }
 
 /// The whole changes of a file.
@@ -111,6 +108,7 @@ fn split<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const GALLERY: GalleryId = GalleryId([1; 16]);
 

@@ -12,11 +12,11 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::files::{Readers, write_atomic};
+use crate::files::{Readers, open_lock, read_if_there, write_atomic};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use tyto_pqc::digest::sha3_256;
 use tyto_scheme::{BlockId, GalleryId};
@@ -49,22 +49,19 @@ impl Journal {
     pub(crate) fn open(state: &StateDir, gallery: GalleryId) -> Result<Option<Self>, Error> {
         let path = state.file(gallery, "journal");
         let lock_path = state.file(gallery, "journal-lock");
-        let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = options.open(&lock_path).map_err(Error::file(&lock_path))?;
+        let lock = open_lock(&lock_path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Error::file(lock_path)(error)),
         }
         let header = header(gallery, &lock.metadata().map_err(Error::file(&lock_path))?);
-        let next_slots = match fs::read(&path) {
-            Ok(bytes) => replay(gallery, &header, &bytes).unwrap_or_else(|| {
+        let next_slots = match read_if_there(&path)? {
+            Some(bytes) => replay(gallery, &header, &bytes).unwrap_or_else(|| {
                 tracing::warn!(%gallery, "the enrolment journal is damaged or a copy: its half-full blocks are given up");
                 BTreeMap::new()
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(Error::file(path)(error)),
+            None => BTreeMap::new(),
         };
         let (file, bytes, chain) = rewrite(&path, gallery, &header, &next_slots)?;
         Ok(Some(Self { gallery, header, path, file, bytes, chain, next_slots, _lock: lock }))

@@ -2,10 +2,8 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::files::{Readers, lock, write_atomic};
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use crate::files::{Readers, lock, read_if_there, write_atomic};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tyto_attest::{Checkpoint, TreeHead};
 
@@ -83,21 +81,18 @@ impl LogMemory {
         Ok(None)
     }
 
-    fn read(&self, file: &PathBuf) -> Result<Option<TreeHead>, Error> {
-        let bytes = match fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::file(file)(error)),
-        };
+    fn read(&self, file: &Path) -> Result<Option<TreeHead>, Error> {
+        let Some(bytes) = read_if_there(file)? else { return Ok(None) };
         let head = Checkpoint::parse(&bytes).ok().map(|checkpoint| *checkpoint.head());
         let head = head.filter(|head| head.log_id == self.log_id);
-        head.map(Some).ok_or_else(|| Error::StateFile { path: file.clone() })
+        head.map(Some).ok_or_else(|| Error::StateFile { path: file.to_owned() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::sync::LazyLock;
     use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
 

@@ -2,10 +2,8 @@
 
 use super::StateDir;
 use crate::Error;
-use crate::files::{Readers, write_atomic};
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use crate::files::{Readers, lock_by, read_if_there, write_atomic};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use tyto_pqc::digest::sha3_256;
@@ -117,23 +115,13 @@ impl MarkFile {
     }
 
     fn read(&self, gallery: GalleryId) -> Result<Option<Mark>, Error> {
-        match fs::read(&self.path) {
-            Ok(bytes) => match decode(gallery, &bytes) {
-                Some(mark) => Ok(Some(mark)),
-                None => Err(Error::StateFile { path: self.path.clone() }),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file(&self.path)(error)),
-        }
+        let Some(bytes) = read_if_there(&self.path)? else { return Ok(None) };
+        decode(gallery, &bytes).map(Some).ok_or_else(|| Error::StateFile { path: self.path.clone() })
     }
 
     /// Held until the file is dropped. The lock has a file of its own, since the mark's is replaced.
     fn lock(&self) -> Result<File, Error> {
-        let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).write(true).mode(0o600);
-        let file = options.open(&self.lock).map_err(Error::file(&self.lock))?;
-        file.lock().map_err(Error::file(&self.lock))?;
-        Ok(file)
+        lock_by(&self.lock)
     }
 }
 
@@ -166,6 +154,7 @@ fn decode(gallery: GalleryId, bytes: &[u8]) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const GALLERY: GalleryId = GalleryId([1; 16]);
 
