@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import shutil
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -20,6 +21,36 @@ ROOT_ALGORITHMS = [f"slh-dsa-shake-{size}" for size in ("128s", "128f", "192s", 
 SPKI = bytes.fromhex("3030300b060960864801650304031a032100")
 
 
+def embeddings(rows: list[list[float]]) -> bytes:
+    """A NumPy file of 32-bit floats."""
+    shape = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}"
+    header = shape.ljust(128 - 10 - 1) + "\n"
+    values = (struct.pack("<f", value) for row in rows for value in row)
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + b"".join(values)
+
+
+class Server:
+    """A `tytod` of its own, with fresh keys and a fresh log."""
+
+    def __init__(self, binary: Path, data: Path):
+        self.command = [binary, "serve", "--data-dir", data, "--listen", "127.0.0.1:0"]
+        self.log = data.with_suffix(".log")
+
+    def __enter__(self) -> str:
+        """Where it listens."""
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=log, text=True)
+        # An end of its output is its end.
+        for line in self.process.stdout:
+            if line.startswith("tytod listens on "):
+                return "http://" + line.removeprefix("tytod listens on ").strip()
+        raise SystemExit(f"tytod did not start: {self.log.read_text()}")
+
+    def __exit__(self, *_: Any) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=SECONDS_PER_COMMAND)
+
+
 class Maker:
     def __init__(self, binary: Path, vectors: Path, out: Path):
         self.binary, self.vectors, self.out = binary.resolve(), vectors.resolve(), out.resolve()
@@ -28,8 +59,8 @@ class Maker:
         self.cases: list[dict[str, Any]] = []
 
     def tyto(self, *arguments: Any) -> str:
-        secrets = {f"TYTO_{key}_PASSPHRASE": "everyone knows" for key in ("ROOT", "DECISION")}
-        secrets["TYTO_NEW_PASSPHRASE"] = "everyone knows"
+        names = ("TYTO_PASSPHRASE", *(f"TYTO_{key}_PASSPHRASE" for key in ("NEW", "ROOT", "DECISION")))
+        secrets = dict.fromkeys(names, "everyone knows")
         command = [self.binary, *map(str, arguments)]
         answer = subprocess.run(
             command, cwd=self.out, env=os.environ | secrets, timeout=SECONDS_PER_COMMAND, capture_output=True, text=True
@@ -81,6 +112,32 @@ class Maker:
             "--roots", self.roots, "--out", out,
         )  # fmt: skip
 
+    def served(self) -> None:
+        """A server attests documents and a match: with a signature, and a document by the receipt alone."""
+        (self.out / "document.txt").write_text("nothing that anyone has seen before: " + os.urandom(16).hex())
+        (self.out / "faces.npy").write_bytes(embeddings([[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 0.8, 0.6]]))
+        (self.out / "faces.csv").write_text("subject\nada\ngrace\n")
+        with Server(self.binary.with_name("tytod"), self.out / "server") as endpoint:
+            at = ["--endpoint", endpoint, "--keyring", "keyring"]
+            document = ["attest", "document", "document.txt", *at]
+            self.tyto(*document, "--out", "signed.cbor")
+            self.tyto(*document, "--out", "receipt-only.cbor", "--receipt-only")
+            self.tyto("keyring", "init", *at)
+            self.tyto("gallery", "create", "faces", "--dimension", 4, *at)
+            enrolled = ["--embeddings", "faces.npy", "--labels", "faces.csv"]
+            self.tyto("gallery", "enrol", "faces", *enrolled, *at)
+            probe = ["--embeddings", "faces.npy", "--row", 1, "--threshold", 0.5]
+            self.tyto("verify", "faces", "--subject", "grace", *probe, "--attestation-out", "match", *at)
+            self.tyto("attest", "receipt", "match", "--out", "match.cbor", *at)
+        unknown = {"signed.cbor": "envelope", "receipt-only.cbor": "checkpoint", "match.cbor": "envelope"}
+        for bundle, part in unknown.items():
+            self.evidence(bundle, self.versions[-1], None, (part, "key-id"))
+        for purpose in ("attestation", LOG):
+            self.root("add", "signed.cbor", "--purpose", purpose, "--valid-from", "2026-01-01")
+        for bundle in unknown:
+            self.evidence(bundle, self.versions[-1], None)
+            self.evidence(bundle, self.versions[-1], int(time.time() * 1000))
+
     def make(self) -> None:
         self.roots_of_all_sets()
         self.trust_roots()
@@ -98,6 +155,7 @@ class Maker:
         decision_key = next(k for k in open_trust_root(self.roots.read_bytes()).keys.values() if k.name == TENANT)
         self.root("revoke", decision_key.id().hex(), "--at", "2026-06-01", "--reason", "key-compromise")
         self.evidence("decided-default.cbor", self.versions[-1], now, ("decision", "revoked"))
+        self.served()
 
 
 def main() -> None:
