@@ -1,4 +1,5 @@
-//! ML-KEM, ML-DSA, SLH-DSA, SHA3, KMAC, AES streams, authenticated encryption and OS randomness behind typed secrets.
+//! ML-KEM, ML-DSA, SLH-DSA, SHA3, KMAC, HMAC, HKDF, AES streams, authenticated encryption and OS randomness behind
+//! typed secrets.
 //!
 //! This is the only crate of the workspace that calls a cryptographic library directly for these
 //! primitives; the others see the types below. It does no I/O except asking the operating system for
@@ -10,7 +11,10 @@
 //! | [`random`] | operating system's generator | |
 //! | [`digest`] | SHA3-256 | FIPS 202 |
 //! | [`kmac`] | KMAC256 | NIST SP 800-185 section 4 |
-//! | [`aead`] | AES-256-GCM-SIV | RFC 8452 |
+//! | [`hmac`] | HMAC with SHA3-256 | RFC 2104 |
+//! | [`hkdf`] | HKDF with SHA3-256 | RFC 5869 |
+//! | [`aead`] | AES-256-GCM-SIV, random nonces | RFC 8452 |
+//! | [`gcm`] | AES-256-GCM, counted nonces | NIST SP 800-38D |
 //! | [`stream`] | AES-256 in counter mode | FIPS 197, NIST SP 800-38A section 6.5 |
 //! | [`mlkem`] | ML-KEM-768, -1024 | FIPS 203 |
 //! | [`mldsa`] | ML-DSA | FIPS 204 |
@@ -19,6 +23,9 @@
 pub mod aead;
 pub mod digest;
 mod error;
+pub mod gcm;
+pub mod hkdf;
+pub mod hmac;
 mod key_id;
 mod key_info;
 pub mod kmac;

@@ -9,7 +9,7 @@ mod tests;
 use tyto_kernels::keccak::{LANES, RATE_BYTES, Squeezer};
 
 use crate::kmac::Kmac256;
-use crate::{Error, Secret32, aead, digest, mldsa, mlkem, slhdsa, stream};
+use crate::{Error, Secret32, aead, digest, gcm, hkdf, mldsa, mlkem, slhdsa, stream};
 
 /// One primitive and its known answer.
 struct Check {
@@ -25,11 +25,13 @@ const MESSAGE: &[u8] = b"Tyto self-test";
 /// What is not.
 const OTHER_MESSAGE: &[u8] = b"Tyto self-tesu";
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 14] = [
     Check { primitive: "SHA3-256", known: &SHA3_256_ABC, holds: sha3_256 },
     Check { primitive: "SHA3-256 on the vector backend", known: &SHA3_256_ABC, holds: sha3_256_many },
     Check { primitive: "SHAKE256 on the vector backend", known: &SHAKE256_ABC, holds: shake256_many },
     Check { primitive: "KMAC256", known: &KMAC256_SAMPLE_6, holds: kmac256 },
+    Check { primitive: "HKDF with SHA3-256", known: &HKDF_SHA3_256, holds: hkdf },
+    Check { primitive: "AES-256-GCM", known: &GCM_SEALED, holds: |known| gcm(known).unwrap_or(false) },
     Check {
         primitive: "AES-256-GCM-SIV",
         known: &GCM_SIV_SEALED,
@@ -90,6 +92,18 @@ const KMAC256_SAMPLE_6: [u8; 64] = [
     0x08, 0x01, 0xbd, 0x18, 0x28, 0x98, 0xfe, 0x47, 0x68, 0x76, 0xfc, 0x89, 0x65,
 ];
 
+/// RFC 5869 appendix A.1, with SHA3-256 (from Python's `hmac`): the first 32 bytes of the output.
+const HKDF_SHA3_256: [u8; 32] = [
+    0x0c, 0x51, 0x60, 0x50, 0x1d, 0x65, 0x02, 0x1d, 0xea, 0xf2, 0xc1, 0x4f, 0x5a, 0xbc, 0xe0, 0x4c, 0x5b,
+    0xd2, 0x63, 0x5a, 0xbc, 0xee, 0xba, 0x61, 0xc2, 0xed, 0xb6, 0xe8, 0xed, 0x72, 0x67, 0x49,
+];
+
+/// The GCM specification's test case 14: the zero block under the zero key and nonce, and its tag.
+const GCM_SEALED: [u8; 32] = [
+    0xce, 0xa7, 0x40, 0x3d, 0x4d, 0x60, 0x6b, 0x6e, 0x07, 0x4e, 0xc5, 0xd3, 0xba, 0xf3, 0x9d, 0x18, 0xd0,
+    0xd1, 0xc8, 0xa7, 0x99, 0x99, 0x6b, 0xf0, 0x26, 0x5b, 0x98, 0xb5, 0xd4, 0x8a, 0xb9, 0x19,
+];
+
 /// RFC 8452 appendix C.2: nonce, ciphertext and tag of the plaintext `01 00 ...` (8 bytes), no associated data, under the
 /// key `01 00 ...`.
 const GCM_SIV_SEALED: [u8; 36] = [
@@ -139,6 +153,19 @@ fn kmac256(known: &[u8]) -> bool {
     let mut found = [0; 64];
     mac.finalize(&mut found);
     found == known
+}
+
+fn hkdf(known: &[u8]) -> bool {
+    let salt: [u8; 13] = core::array::from_fn(|i| i as u8);
+    let info: [u8; 10] = core::array::from_fn(|i| 0xf0 + i as u8);
+    hkdf::expand(&hkdf::extract(&salt, &[0x0b; 22]), &[&info]).expose() == known
+}
+
+fn gcm(known: &[u8]) -> Result<bool, Error> {
+    let key = gcm::Key::new(&Secret32::from_fn(|_| ()))?;
+    let mut opened = known.to_vec();
+    let length = key.open_in_place([0; gcm::NONCE_BYTES], b"", &mut opened)?;
+    Ok(opened[..length] == [0; 16])
 }
 
 fn gcm_siv(known: &[u8]) -> Result<bool, Error> {

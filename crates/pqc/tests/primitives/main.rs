@@ -3,6 +3,8 @@
 mod acvp;
 mod aead;
 mod bytes;
+mod gcm;
+mod hkdf;
 mod keys;
 mod mldsa;
 mod mlkem;
