@@ -66,7 +66,7 @@ impl Client {
         &self.suites
     }
 
-    /// Begins a handshake with a key for the suite that the client likes best: the state and the ClientHello.
+    /// Begins a handshake with a key for the suite that the client likes best: the state and the `ClientHello`.
     ///
     /// # Errors
     /// [`Error::Crypto`] without randomness or memory.
@@ -107,7 +107,7 @@ impl Client {
     }
 }
 
-/// A client that has sent its ClientHello.
+/// A client that has sent its `ClientHello`.
 pub struct HelloSent {
     suites: Suites,
     suite: Suite,
@@ -119,7 +119,7 @@ pub struct HelloSent {
 redacted!(HelloSent);
 
 impl HelloSent {
-    /// Checks the ServerHello and proves the client's identity: the next state and the ClientFinish. The ephemeral key
+    /// Checks the `ServerHello` and proves the client's identity: the next state and the `ClientFinish`. The ephemeral key
     /// is gone after this.
     ///
     /// `now_ms` is of the same clock as at the start.
@@ -206,7 +206,7 @@ impl HelloSent {
     }
 }
 
-/// A client that has sent its ClientFinish.
+/// A client that has sent its `ClientFinish`.
 pub struct FinishSent {
     suite: Suite,
     session_id: SessionId,

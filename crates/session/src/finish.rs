@@ -19,14 +19,14 @@ const HEADER_BYTES: usize = 2 + SessionId::BYTES;
 /// Each of these keys seals one message.
 const NONCE: [u8; gcm::NONCE_BYTES] = [0; gcm::NONCE_BYTES];
 
-/// Longest ClientFinish.
+/// Longest `ClientFinish`.
 pub const MAX_CLIENT_FINISH_BYTES: usize =
     HEADER_BYTES + 2 + MAX_NAME_BYTES + MAX_PROOF_BYTES + FINISHED_BYTES + gcm::TAG_BYTES;
 
 /// Longest Accepted.
 pub const MAX_ACCEPTED_BYTES: usize = HEADER_BYTES + 4 + 1 + MAX_NAME_BYTES + gcm::TAG_BYTES;
 
-/// What a ClientFinish says, in the pieces that the transcript takes one by one.
+/// What a `ClientFinish` says, in the pieces that the transcript takes one by one.
 pub(crate) struct ClientFinish {
     pub(crate) credential: CredentialId,
     pub(crate) proof: Vec<u8>,

@@ -19,7 +19,7 @@ const SERVER_HELLO: u8 = 2;
 const MAX_OFFER_BYTES: usize = 1 + 2 * MAX_SUITES;
 const MAX_NAME_FIELD_BYTES: usize = 1 + MAX_NAME_BYTES;
 
-/// Longest ClientHello.
+/// Longest `ClientHello`.
 pub const MAX_CLIENT_HELLO_BYTES: usize = 2
     + MAX_OFFER_BYTES
     + 2
@@ -27,7 +27,7 @@ pub const MAX_CLIENT_HELLO_BYTES: usize = 2
     + MAX_NAME_FIELD_BYTES
     + Suite::MlKem1024.kem().encapsulation_key_bytes();
 
-/// Longest ServerHello.
+/// Longest `ServerHello`.
 pub const MAX_SERVER_HELLO_BYTES: usize = 2
     + 2
     + NONCE_BYTES

@@ -8,7 +8,7 @@ pub const MAX_LIFETIME_S: u32 = 24 * 60 * 60;
 /// Most RPCs of a session. Each costs whoever admits them some 20 bytes until the session expires.
 pub const MAX_RPCS: u32 = 1 << 20;
 
-/// Longest time from a ClientHello to the end of its handshake, in milliseconds.
+/// Longest time from a `ClientHello` to the end of its handshake, in milliseconds.
 pub const MAX_HANDSHAKE_MS: u64 = 60_000;
 
 /// How long after its session's end an RPC that began in time may go on, in milliseconds.
@@ -31,7 +31,7 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// A session that expires `lifetime_s` seconds after its ServerHello or after `max_rpcs` RPCs, whichever is first.
+    /// A session that expires `lifetime_s` seconds after its `ServerHello` or after `max_rpcs` RPCs, whichever is first.
     ///
     /// # Errors
     /// [`Error::Limits`] if one is zero, or above [`MAX_LIFETIME_S`] or [`MAX_RPCS`].

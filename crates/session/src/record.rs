@@ -54,7 +54,7 @@ pub(crate) enum Direction {
 
 /// What all records of one RPC have in common.
 #[derive(Clone)]
-pub(crate) struct Rpc {
+pub(crate) struct Context {
     pub(crate) suite: Suite,
     pub(crate) session: SessionId,
     pub(crate) rpc: RpcId,
@@ -63,7 +63,7 @@ pub(crate) struct Rpc {
     pub(crate) expires_at_ms: u64,
 }
 
-impl Rpc {
+impl Context {
     pub(crate) fn check_method(method: &str) -> Result<(), Error> {
         if method.is_empty() || method.len() > MAX_METHOD_BYTES {
             return Err(Error::Method { actual_bytes: method.len() });
@@ -86,7 +86,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(key: gcm::Key, rpc: &Rpc, direction: Direction) -> Self {
+    pub(crate) fn new(key: gcm::Key, rpc: &Context, direction: Direction) -> Self {
         let mut aad = vec![VERSION];
         aad.extend_from_slice(&rpc.suite.id().to_le_bytes());
         aad.push(match direction {
@@ -302,7 +302,7 @@ enum State {
     /// The first record brings what the key is made with.
     First {
         secrets: Arc<TrafficSecrets>,
-        rpc: Rpc,
+        rpc: Context,
     },
     Live(Lane),
     Ended,
@@ -311,7 +311,7 @@ enum State {
 
 impl Opener {
     /// Of a client: the answers to an RPC.
-    pub(crate) fn answers(secrets: Arc<TrafficSecrets>, rpc: Rpc) -> Self {
+    pub(crate) fn answers(secrets: Arc<TrafficSecrets>, rpc: Context) -> Self {
         Self(State::First { secrets, rpc })
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct HandshakeSecrets {
 }
 
 impl HandshakeSecrets {
-    /// `hello` is the hash up to the part of the ServerHello that is signed.
+    /// `hello` is the hash up to the part of the `ServerHello` that is signed.
     pub(crate) fn new(shared: SharedSecret, hello: &TranscriptHash) -> Self {
         let secret = hkdf::extract(b"", shared.expose());
         drop(shared);

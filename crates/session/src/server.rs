@@ -57,7 +57,7 @@ impl Server {
         self.key_id
     }
 
-    /// Answers a ClientHello: the state and the ServerHello.
+    /// Answers a `ClientHello`: the state and the `ServerHello`.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Version`], [`Error::NoCommonSuite`], [`Error::OtherSuite`], [`Error::Audience`];
@@ -110,7 +110,7 @@ impl Server {
     }
 }
 
-/// A server that has answered a ClientHello.
+/// A server that has answered a `ClientHello`.
 pub struct HelloAnswered {
     suite: Suite,
     session_id: SessionId,
@@ -129,7 +129,7 @@ impl HelloAnswered {
         self.session_id
     }
 
-    /// Opens the ClientFinish, whose sender took part in this handshake from the start. Who that is, is only claimed.
+    /// Opens the `ClientFinish`, whose sender took part in this handshake from the start. Who that is, is only claimed.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Version`], [`Error::NotAuthentic`], [`Error::Finished`],

@@ -8,7 +8,7 @@ use crate::draws::{Draws, Os};
 use crate::error::Error;
 use crate::limits::SessionLimits;
 use crate::name::{Name, RpcId, SessionId};
-use crate::record::{Direction, FirstRequest, Lane, Opened, Opener, Rpc, Sealer};
+use crate::record::{Context, Direction, FirstRequest, Lane, Opened, Opener, Sealer};
 use crate::redacted;
 use crate::schedule::{NODE_RANDOM_BYTES, TrafficSecrets};
 use crate::suite::Suite;
@@ -91,7 +91,7 @@ impl ClientSession {
         method: &str,
         now_ms: u64,
     ) -> Result<(Sealer, Opener), Error> {
-        Rpc::check_method(method)?;
+        Context::check_method(method)?;
         if now_ms >= self.expires_at_ms {
             return Err(Error::SessionExpired);
         }
@@ -99,7 +99,7 @@ impl ClientSession {
         self.rpcs_left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
             .map_err(|_| Error::SessionExhausted)?;
-        let rpc = Rpc {
+        let rpc = Context {
             suite: self.suite,
             session: self.id,
             rpc: RpcId::from_bytes(draws.bytes()?),
@@ -173,7 +173,7 @@ impl ServerSession {
         mut first_record: B,
         now_ms: u64,
     ) -> Result<PendingRpc<B>, Error> {
-        Rpc::check_method(method)?;
+        Context::check_method(method)?;
         if now_ms >= self.expires_at_ms {
             return Err(Error::SessionExpired);
         }
@@ -182,7 +182,7 @@ impl ServerSession {
         if first.session != self.id {
             return Err(Error::OtherSession);
         }
-        let rpc = Rpc {
+        let rpc = Context {
             suite: self.suite,
             session: self.id,
             rpc: first.rpc,
@@ -200,7 +200,7 @@ impl ServerSession {
 
 /// An RPC whose first record is authentic, and which may have been served before.
 pub struct PendingRpc<B> {
-    rpc: Rpc,
+    rpc: Context,
     secrets: Arc<TrafficSecrets>,
     max_rpcs: u32,
     first_record: B,

@@ -15,7 +15,7 @@ struct Vector {
 
 const ZERO_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// "The Galois/Counter Mode of Operation" (McGrew and Viega), appendix B.
+/// The specification that the algorithm was submitted to NIST with (2005), appendix B.
 const SPECIFICATION: [Vector; 3] = [
     Vector {
         case: "13",

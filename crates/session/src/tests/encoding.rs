@@ -7,7 +7,7 @@ fn malformed(part: Part, field: &'static str) -> Error {
     Error::Malformed { part, field }
 }
 
-/// A ClientHello with another list of suites.
+/// A `ClientHello` with another list of suites.
 fn with_offer(hello: &[u8], count: u8, ids: &[u16]) -> Vec<u8> {
     let old = 3 + 2 * usize::from(hello[2]);
     let list = ids.iter().flat_map(|id| id.to_le_bytes());

@@ -257,7 +257,7 @@ fn a_bare_credential_relayed_to_another_server_is_refused() {
     }
 }
 
-/// A ClientFinish that is right but for the proof, by a client with the seeded key.
+/// A `ClientFinish` that is right but for the proof, by a client with the seeded key.
 fn relay(hello: &[u8], answer: &[u8], stolen: &ClientFinish) -> Vec<u8> {
     let proven = ServerHello::read(answer).unwrap();
     let mut transcript = Transcript::new();

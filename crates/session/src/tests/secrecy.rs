@@ -4,7 +4,7 @@ use super::seeded::decapsulation_key;
 use super::world::*;
 use crate::finish::ClientFinish;
 use crate::hello::ServerHello;
-use crate::record::{Direction, FirstRequest, Lane, Rpc};
+use crate::record::{Context, Direction, FirstRequest, Lane};
 use crate::schedule::HandshakeSecrets;
 use crate::transcript::Transcript;
 use crate::*;
@@ -55,7 +55,8 @@ fn read_with(recording: &Recording, key: &DecapsulationKey) -> usize {
 
     let mut first = recording.requests[0].clone();
     let rpc = FirstRequest::read(&first).unwrap().rpc;
-    let rpc = Rpc { suite: proven.hello.suite, session, rpc, method: METHOD.into(), expires_at_ms: u64::MAX };
+    let rpc =
+        Context { suite: proven.hello.suite, session, rpc, method: METHOD.into(), expires_at_ms: u64::MAX };
     let mut lane = Lane::new(traffic.request_key(&rpc.rpc).unwrap(), &rpc, Direction::ClientToServer);
     let opened_request = lane.open(Kind::Data, 34, &mut first, NOW);
     read += usize::from(opened_request.is_ok_and(|range| &first[range] == TEXT));
