@@ -15,9 +15,6 @@ const NONE: u8 = 0;
 const MAC: u8 = 1;
 const SIGNATURE: u8 = 2;
 
-/// Longest proof.
-pub(crate) const MAX_PROOF_BYTES: usize = SIGNATURE_BYTES;
-
 /// What a client with an API key makes its MACs with. A server keeps it in the key's place: the key does not follow from
 /// it, but whoever has it can open sessions as that client.
 pub struct MacKey(Secret32);

@@ -2,11 +2,12 @@
 //! else's business.
 
 use tyto_pqc::gcm;
+use tyto_pqc::mldsa::SIGNATURE_BYTES;
 use zeroize::Zeroizing;
 
-use crate::credential::{CredentialId, MAX_PROOF_BYTES};
+use crate::credential::CredentialId;
 use crate::error::{Error, Part};
-use crate::name::{MAX_NAME_BYTES, Name, SessionId};
+use crate::name::{KeyId, MAX_NAME_BYTES, Name, SessionId};
 use crate::schedule::FINISHED_BYTES;
 use crate::wire::{Reader, message, write_name};
 
@@ -19,9 +20,9 @@ const HEADER_BYTES: usize = 2 + SessionId::BYTES;
 /// Each of these keys seals one message.
 const NONCE: [u8; gcm::NONCE_BYTES] = [0; gcm::NONCE_BYTES];
 
-/// Longest `ClientFinish`.
+/// Longest `ClientFinish`: one with a signature.
 pub const MAX_CLIENT_FINISH_BYTES: usize =
-    HEADER_BYTES + 2 + MAX_NAME_BYTES + MAX_PROOF_BYTES + FINISHED_BYTES + gcm::TAG_BYTES;
+    HEADER_BYTES + 1 + KeyId::BYTES + SIGNATURE_BYTES + FINISHED_BYTES + gcm::TAG_BYTES;
 
 /// Longest Accepted.
 pub const MAX_ACCEPTED_BYTES: usize = HEADER_BYTES + 4 + 1 + MAX_NAME_BYTES + gcm::TAG_BYTES;

@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("tyto-tenant", &["tyto-scheme", "tyto-pqc", "tyto-kernels"]),
     ("tyto-engine", &["tyto-scheme", "tyto-kernels"]),
     ("tyto-attest", &["tyto-pqc"]),
+    ("tyto-session", &["tyto-pqc"]),
     ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest"]),
     ("tyto-store", &["tyto-scheme", "tyto-attest"]),
     ("tyto-server", &["tyto-api", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
@@ -30,8 +31,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
 const SCAFFOLDING: [&str; 3] = ["tyto-tests", "tyto-benches", "tyto-peers"];
 
 /// The crates that do no I/O.
-const PURE: [&str; 6] =
-    ["tyto-kernels", "tyto-scheme", "tyto-pqc", "tyto-tenant", "tyto-engine", "tyto-attest"];
+const PURE: [&str; 7] =
+    ["tyto-kernels", "tyto-scheme", "tyto-pqc", "tyto-tenant", "tyto-engine", "tyto-attest", "tyto-session"];
 
 /// Crates that talk to a network, a database or an object store, or exist to run what does.
 const IO_CRATES: [&str; 11] = [
