@@ -29,7 +29,6 @@ fn smoke() -> bool {
 struct Parties {
     client: Client,
     server: Server,
-    trusted: TrustedServers,
     id: Name,
     key: MacKey,
 }
@@ -43,14 +42,13 @@ impl Parties {
         let (audience, identity) = (name("match.example"), name("node-1"));
         let suites = Suites::new(&[suite]).expect("a list");
         let signing_key = SigningKey::generate().expect("OS randomness");
-        let mut trusted = TrustedServers::new();
+        let mut trusted = TrustedServers::new(audience.clone());
         trusted.add(identity.clone(), signing_key.verifying_key().clone()).expect("its kind");
         let limits = SessionLimits::new(3600, 1 << 20).expect("in range");
-        let server = Server::new(audience.clone(), identity, signing_key, suites.clone(), limits);
+        let server = Server::new(audience, identity, signing_key, suites.clone(), limits);
         Self {
-            client: Client::new(audience, suites),
+            client: Client::new(trusted, suites),
             server: server.expect("its kind"),
-            trusted,
             id: name("key-1"),
             key: MacKey::derive(&Secret32::random().expect("OS randomness")),
         }
@@ -65,7 +63,7 @@ impl Parties {
         let (client, hello) = self.client.start(NOW).expect("OS randomness");
         let (server, answer) = self.server.answer(&hello, NOW).expect("a good hello");
         let credential = Credential::Mac { id: &self.id, key: &self.key };
-        let (_, finish) = client.receive(&answer, &self.trusted, &credential, NOW).expect("a good answer");
+        let (_, finish) = client.receive(&answer, &credential, NOW).expect("a good answer");
         (server, finish)
     }
 
@@ -114,9 +112,9 @@ fn handshake(_: &mut Criterion) {
                 },
             ],
         );
-        let us = |index: usize| turns.median(index).as_secs_f64() * 1e6 / batch as f64;
+        let us = |index: usize| turns.fastest(index).as_secs_f64() * 1e6 / batch as f64;
         println!(
-            "session: handshake with {}, the server's part: {:.0} us; encapsulation and signature {:.0} us: {:.2} times",
+            "session: handshake with {}, the server's part: {:.0} us; encapsulation and signature {:.0} us; {:.2} times",
             suite.kem(),
             us(0),
             us(1),
@@ -131,8 +129,7 @@ fn records(_: &mut Criterion) {
     let (client, hello) = parties.client.start(NOW).expect("OS randomness");
     let (server, answer) = parties.server.answer(&hello, NOW).expect("a good hello");
     let credential = Credential::Mac { id: &parties.id, key: &parties.key };
-    let (client, finish) =
-        client.receive(&answer, &parties.trusted, &credential, NOW).expect("a good answer");
+    let (client, finish) = client.receive(&answer, &credential, NOW).expect("a good answer");
     let (server, accepted) = parties.accept(server, &finish);
     let client = client.receive(&accepted, NOW).expect("a good acceptance");
     let admission = MemoryAdmission::new(1, 10);
@@ -171,7 +168,7 @@ fn records(_: &mut Criterion) {
                 },
             ],
         );
-        let gb_per_s = |index: usize| (bytes * repeats) as f64 / turns.median(index).as_secs_f64() / 1e9;
+        let gb_per_s = |index: usize| (bytes * repeats) as f64 / turns.fastest(index).as_secs_f64() / 1e9;
         println!(
             "session: sealing {text}: {:.2} GB/s; aws-lc-rs alone {:.2} GB/s: {:.3} times the time",
             gb_per_s(0),

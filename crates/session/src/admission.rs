@@ -85,7 +85,8 @@ struct Seen {
 }
 
 impl MemoryAdmission {
-    /// Room for so many sessions, and so many RPCs of all of them together (16 to 40 bytes each).
+    /// Room for so many sessions, and so many RPCs of all of them together (16 to 40 bytes each). One session can take as
+    /// much of it as its own limit allows.
     pub fn new(max_sessions: usize, max_rpcs: usize) -> Self {
         Self { max_sessions, max_rpcs, known: Mutex::default() }
     }

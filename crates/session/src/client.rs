@@ -2,6 +2,9 @@
 //!
 //! Each step consumes the state before it.
 
+use std::sync::Arc;
+
+use tyto_pqc::gcm;
 use tyto_pqc::mldsa::{ParameterSet, VerifyingKey};
 use tyto_pqc::mlkem::DecapsulationKey;
 
@@ -18,16 +21,17 @@ use crate::session::ClientSession;
 use crate::suite::{Suite, Suites};
 use crate::transcript::{SERVER_SIGNATURE, Transcript, signed_message};
 
-use tyto_pqc::gcm;
-
-/// The servers whose word is taken for the beginning of a session, and for nothing else.
-#[derive(Clone, Debug, Default)]
-pub struct TrustedServers(Vec<(Name, KeyId, VerifyingKey)>);
+/// The servers whose word is taken for the beginning of a session with one service, and for nothing else.
+#[derive(Clone, Debug)]
+pub struct TrustedServers {
+    audience: Name,
+    servers: Vec<(Name, KeyId, VerifyingKey)>,
+}
 
 impl TrustedServers {
-    /// None yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// None yet, of the service `audience`.
+    pub fn new(audience: Name) -> Self {
+        Self { audience, servers: Vec::new() }
     }
 
     /// Trusts the server `identity` with this key, besides those that are trusted already.
@@ -38,27 +42,27 @@ impl TrustedServers {
         if key.parameter_set() != ParameterSet::MlDsa65 {
             return Err(Error::KeyKind);
         }
-        self.0.push((identity, KeyId::from_bytes(key.key_id()), key));
+        self.servers.push((identity, KeyId::from_bytes(key.key_id()), key));
         Ok(())
     }
 
     fn find(&self, identity: &Name, key_id: &KeyId) -> Option<&VerifyingKey> {
-        let found = self.0.iter().find(|(name, id, _)| name == identity && id == key_id);
+        let found = self.servers.iter().find(|(name, id, _)| name == identity && id == key_id);
         found.map(|(_, _, key)| key)
     }
 }
 
-/// What a client wants of its sessions.
+/// What a client wants of its sessions with one service.
 #[derive(Clone, Debug)]
 pub struct Client {
-    audience: Name,
+    trusted: Arc<TrustedServers>,
     suites: Suites,
 }
 
 impl Client {
-    /// A client of the service `audience` that accepts any of `suites` and no other.
-    pub fn new(audience: Name, suites: Suites) -> Self {
-        Self { audience, suites }
+    /// A client of the service that `trusted` are servers of, which accepts any of `suites` and no other.
+    pub fn new(trusted: TrustedServers, suites: Suites) -> Self {
+        Self { trusted: Arc::new(trusted), suites }
     }
 
     /// The suites it accepts.
@@ -97,18 +101,20 @@ impl Client {
             offer: self.suites.offer(),
             share: suite,
             nonce: draws.bytes()?,
-            audience: self.audience.clone(),
+            audience: self.trusted.audience.clone(),
         };
         let message = hello.write(key.encapsulation_key());
         let mut transcript = Transcript::new();
         transcript.add(&message);
-        let state = HelloSent { suites: self.suites.clone(), suite, key, transcript, started_ms: now_ms };
+        let Self { trusted, suites } = self.clone();
+        let state = HelloSent { trusted, suites, suite, key, transcript, started_ms: now_ms };
         Ok((state, message))
     }
 }
 
 /// A client that has sent its `ClientHello`.
 pub struct HelloSent {
+    trusted: Arc<TrustedServers>,
     suites: Suites,
     suite: Suite,
     key: DecapsulationKey,
@@ -132,25 +138,23 @@ impl HelloSent {
     pub fn receive(
         self,
         server_hello: &[u8],
-        trusted: &TrustedServers,
         credential: &Credential<'_>,
         now_ms: u64,
     ) -> Result<(FinishSent, Vec<u8>), Error> {
-        self.receive_with(&mut Os, server_hello, trusted, credential, now_ms)
+        self.receive_with(&mut Os, server_hello, credential, now_ms)
     }
 
     pub(crate) fn receive_with(
         mut self,
         draws: &mut impl Draws,
         server_hello: &[u8],
-        trusted: &TrustedServers,
         credential: &Credential<'_>,
         now_ms: u64,
     ) -> Result<(FinishSent, Vec<u8>), Error> {
         check_time(self.started_ms, now_ms)?;
         let proven = ServerHello::read(server_hello)?;
         let hash = self.transcript.add(proven.core);
-        self.check_server(&proven, trusted, &signed_message(SERVER_SIGNATURE, &hash))?;
+        self.check_server(&proven, &signed_message(SERVER_SIGNATURE, &hash))?;
         let hello = proven.hello;
 
         let shared = self.key.decapsulate(&hello.ciphertext)?;
@@ -184,18 +188,13 @@ impl HelloSent {
         Ok((state, message))
     }
 
-    fn check_server(
-        &self,
-        proven: &ProvenHello<'_>,
-        trusted: &TrustedServers,
-        signed: &[u8],
-    ) -> Result<(), Error> {
+    fn check_server(&self, proven: &ProvenHello<'_>, signed: &[u8]) -> Result<(), Error> {
         let hello = &proven.hello;
         if hello.suite != self.suite {
             return Err(Error::Malformed { part: Part::ServerHello, field: "suite" });
         }
         let key_id = hello.key_id;
-        let key = trusted.find(&hello.identity, &key_id).ok_or(Error::UntrustedServer { key_id })?;
+        let key = self.trusted.find(&hello.identity, &key_id).ok_or(Error::UntrustedServer { key_id })?;
         key.verify(signed, proven.signature).map_err(|_| Error::ServerSignature)?;
         // Only now it is the server that says what it supports.
         let best = self.suites.best_of(&hello.supported);

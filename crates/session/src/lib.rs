@@ -15,17 +15,17 @@
 //! let (service, node) = (Name::new("match.example")?, Name::new("node-1")?);
 //! let suites = Suites::new(&[Suite::MlKem768])?;
 //! let signing_key = SigningKey::generate()?;
-//! let mut trusted = TrustedServers::new();
+//! let mut trusted = TrustedServers::new(service.clone());
 //! trusted.add(node.clone(), signing_key.verifying_key().clone())?;
 //! let limits = SessionLimits::new(3600, 100_000)?;
-//! let server = Server::new(service.clone(), node, signing_key, suites.clone(), limits)?;
+//! let server = Server::new(service, node, signing_key, suites.clone(), limits)?;
 //! let (id, key) = (Name::new("key-7")?, MacKey::derive(&Secret32::random()?));
 //!
 //! let now_ms = 1_000_000;
-//! let (client, hello) = Client::new(service, suites).start(now_ms)?;
+//! let (client, hello) = Client::new(trusted, suites).start(now_ms)?;
 //! let (server, hello) = server.answer(&hello, now_ms)?;
 //! let credential = Credential::Mac { id: &id, key: &key };
-//! let (client, finish) = client.receive(&hello, &trusted, &credential, now_ms)?;
+//! let (client, finish) = client.receive(&hello, &credential, now_ms)?;
 //! let claim = server.receive(&finish, now_ms)?;
 //! assert_eq!(claim.credential(), &CredentialId::Mac(id.clone()));
 //! let (server, accepted) = claim.verify(&Verifier::Mac(&key), now_ms)?.accept(Name::new("acme")?, None)?;

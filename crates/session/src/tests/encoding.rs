@@ -140,17 +140,17 @@ fn limits_have_bounds() {
 fn the_longest_messages_are_as_long_as_stated() {
     let longest = "n".repeat(MAX_NAME_BYTES);
     let key = super::seeded::signing_key(0);
-    let mut trusted = TrustedServers::new();
+    let mut trusted = TrustedServers::new(name(&longest));
     trusted.add(name(&longest), key.verifying_key().clone()).unwrap();
     let limits = SessionLimits::new(1, 1).unwrap();
     let server = Server::new(name(&longest), name(&longest), key, suites(&BOTH), limits).unwrap();
-    let (client, hello) = Client::new(name(&longest), suites(&BOTH)).start(NOW).unwrap();
+    let (client, hello) = Client::new(trusted, suites(&BOTH)).start(NOW).unwrap();
     let shorter_lists = 2 * (MAX_SUITES - BOTH.len());
     assert_eq!(hello.len(), MAX_CLIENT_HELLO_BYTES - shorter_lists);
     let (server, answer) = server.answer(&hello, NOW).unwrap();
     assert_eq!(answer.len(), MAX_SERVER_HELLO_BYTES - shorter_lists);
     let signer = super::seeded::signing_key(1);
-    let (client, finish) = client.receive(&answer, &trusted, &Credential::Signature(&signer), NOW).unwrap();
+    let (client, finish) = client.receive(&answer, &Credential::Signature(&signer), NOW).unwrap();
     assert_eq!(finish.len(), MAX_CLIENT_FINISH_BYTES);
     let claim = server.receive(&finish, NOW).unwrap();
     let known = claim.verify(&Verifier::Signature(signer.verifying_key()), NOW).unwrap();

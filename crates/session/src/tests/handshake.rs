@@ -64,7 +64,7 @@ fn a_wrong_server_key_is_refused() {
 #[test]
 fn a_trusted_key_under_another_identity_is_refused() {
     let mut world = World::new(&BOTH);
-    world.trusted.add(name("node-2.match.example"), signing_key(0x22).verifying_key().clone()).unwrap();
+    world.trust("node-2.match.example", &signing_key(0x22));
     let (state, hello) = world.seeded_start();
     let (_, answer) = server(IDENTITY, 0x22, &BOTH).answer(&hello, NOW).unwrap();
     assert!(matches!(error(world.seeded_finish(state, &answer, Who::ApiKey)), Error::UntrustedServer { .. }));
@@ -155,7 +155,7 @@ fn a_client_starts_again_for_a_server_that_knows_less_and_never_below_its_policy
     let (_, answer) = world.server.answer(&hello, NOW).unwrap();
     assert!(world.seeded_finish(state, &answer, Who::ApiKey).is_ok());
 
-    let strict = Client::new(name(AUDIENCE), suites(&BOTH[..1]));
+    let strict = Client::new(world.trusted.clone(), suites(&BOTH[..1]));
     let (_, hello) = strict.start(NOW).unwrap();
     assert_eq!(error(world.server.answer(&hello, NOW)), Error::NoCommonSuite);
     assert_eq!(error(strict.start_again(best, NOW)), Error::NoCommonSuite);
@@ -227,7 +227,7 @@ fn a_bare_credential_relayed_to_another_server_is_refused() {
     for who in [Who::ApiKey, Who::Signer] {
         let mut world = World::new(&BOTH);
         let (middle_name, middle_key) = ("middle.example", signing_key(0x33));
-        world.trusted.add(name(middle_name), middle_key.verifying_key().clone()).unwrap();
+        world.trust(middle_name, &middle_key);
         let (client, hello) = world.client.start(NOW).unwrap();
         let (secrets, answer) =
             forged_answer(&hello, &middle_key, |hello| hello.identity = name(middle_name));
@@ -247,7 +247,7 @@ fn a_bare_credential_relayed_to_another_server_is_refused() {
         let draws = &mut world.client_draws.again();
         let own = world.client.start_with(draws, BOTH[0], NOW).unwrap();
         let (server, server_answer) = world.seeded_answer(&own.1).unwrap();
-        let relayed = relay(&own.1, &server_answer, &stolen);
+        let relayed = finish_with(&own.1, &server_answer, stolen.credential, |_| stolen.proof);
         let claim = server.receive(&relayed, NOW).unwrap();
         assert_eq!(claim.credential(), &world.credential(who).id().unwrap());
         assert_eq!(error(claim.verify(&world.verifier(who), NOW)), Error::ClientProof, "{who:?}");
@@ -257,8 +257,14 @@ fn a_bare_credential_relayed_to_another_server_is_refused() {
     }
 }
 
-/// A `ClientFinish` that is right but for the proof, by a client with the seeded key.
-fn relay(hello: &[u8], answer: &[u8], stolen: &ClientFinish) -> Vec<u8> {
+/// A `ClientFinish` that is right but for credential and proof, by a client with the seeded key. The proof is given the hash
+/// that it has to be over.
+fn finish_with(
+    hello: &[u8],
+    answer: &[u8],
+    credential: CredentialId,
+    prove: impl FnOnce(&[u8; 32]) -> Vec<u8>,
+) -> Vec<u8> {
     let proven = ServerHello::read(answer).unwrap();
     let mut transcript = Transcript::new();
     transcript.add(hello);
@@ -268,10 +274,9 @@ fn relay(hello: &[u8], answer: &[u8], stolen: &ClientFinish) -> Vec<u8> {
     transcript.add(proven.signature);
     let hash = transcript.add(proven.finished);
     let finish_key = secrets.client_finish_key(&hash).unwrap();
-    transcript.add(&stolen.credential.write());
-    let finished = secrets.client_finished(&transcript.add(&stolen.proof));
-    let message =
-        ClientFinish { credential: stolen.credential.clone(), proof: stolen.proof.clone(), finished };
+    let proof = prove(&transcript.add(&credential.write()));
+    let finished = secrets.client_finished(&transcript.add(&proof));
+    let message = ClientFinish { credential, proof, finished };
     message.seal(&proven.hello.session_id, &finish_key).unwrap()
 }
 
@@ -301,18 +306,43 @@ fn a_client_that_does_not_prove_its_credential_is_refused() {
     }
 }
 
-/// A key that claims the id of another, with a signature of its own.
+/// Under the id of a known key, with a proof by one's own: whichever of the two the server looks up.
 #[test]
 fn a_proof_under_another_credentials_id_is_refused() {
     let world = World::new(&BOTH);
     let (_, hello) = world.seeded_start();
-    let (server, answer) = world.seeded_answer(&hello).unwrap();
     let own = signing_key(0x61);
-    let proof = own.sign(b"anything").unwrap();
-    let credential = world.credential(Who::Signer).id().unwrap();
-    let finish = relay(&hello, &answer, &ClientFinish { credential, proof, finished: [0; 32] });
-    let claim = server.receive(&finish, NOW).unwrap();
-    assert_eq!(error(claim.verify(&world.verifier(Who::Signer), NOW)), Error::ClientProof);
+    for (key, holds_for) in [(&world.client_key, true), (&own, false)] {
+        let (server, answer) = world.seeded_answer(&hello).unwrap();
+        let credential = world.credential(Who::Signer).id().unwrap();
+        let finish = finish_with(&hello, &answer, credential, |hash| {
+            key.sign(&signed_message(crate::transcript::CLIENT_SIGNATURE, hash)).unwrap()
+        });
+        let verified = server.receive(&finish, NOW).unwrap().verify(&world.verifier(Who::Signer), NOW);
+        assert_eq!(verified.is_ok(), holds_for);
+        let (server, _) = world.seeded_answer(&hello).unwrap();
+        let claim = server.receive(&finish, NOW).unwrap();
+        let verified = claim.verify(&Verifier::Signature(own.verifying_key()), NOW);
+        assert_eq!(error(verified), Error::ClientProof);
+    }
+}
+
+/// A signature over the right hash, made for another purpose.
+#[test]
+fn a_clients_signature_for_another_purpose_is_refused() {
+    let world = World::new(&BOTH);
+    let (_, hello) = world.seeded_start();
+    for (purpose, holds) in
+        [(crate::transcript::CLIENT_SIGNATURE, true), (SERVER_SIGNATURE, false), (b"", false)]
+    {
+        let (server, answer) = world.seeded_answer(&hello).unwrap();
+        let credential = world.credential(Who::Signer).id().unwrap();
+        let finish = finish_with(&hello, &answer, credential, |hash| {
+            world.client_key.sign(&signed_message(purpose, hash)).unwrap()
+        });
+        let claim = server.receive(&finish, NOW).unwrap();
+        assert_eq!(claim.verify(&world.verifier(Who::Signer), NOW).is_ok(), holds);
+    }
 }
 
 /// Knowing the shared secret is not enough: the Finished MACs cover what was said.
@@ -345,7 +375,8 @@ fn a_wrong_finished_mac_is_refused() {
 #[test]
 fn a_hello_for_another_audience_is_refused() {
     let world = World::new(&BOTH);
-    let (_, hello) = Client::new(name("other.example"), suites(&BOTH)).start(NOW).unwrap();
+    let (_, hello) =
+        Client::new(TrustedServers::new(name("other.example")), suites(&BOTH)).start(NOW).unwrap();
     assert_eq!(error(world.server.answer(&hello, NOW)), Error::Audience);
 }
 
@@ -356,8 +387,7 @@ fn a_handshake_that_takes_too_long_is_refused_at_each_step() {
     let steps = |at: [u64; 4]| -> Result<(), Error> {
         let (client, hello) = world.client.start(NOW)?;
         let (server, answer) = world.server.answer(&hello, NOW)?;
-        let (client, finish) =
-            client.receive(&answer, &world.trusted, &world.credential(Who::ApiKey), at[0])?;
+        let (client, finish) = client.receive(&answer, &world.credential(Who::ApiKey), at[0])?;
         let claim = server.receive(&finish, at[1])?;
         let (_, accepted) =
             claim.verify(&world.verifier(Who::ApiKey), at[2])?.accept(name(PRINCIPAL), None)?;
@@ -378,8 +408,7 @@ fn a_session_ends_with_its_credential() {
     let connect = |not_after_ms| {
         let (client, hello) = world.client.start(NOW)?;
         let (server, answer) = world.server.answer(&hello, NOW)?;
-        let (client, finish) =
-            client.receive(&answer, &world.trusted, &world.credential(Who::ApiKey), NOW)?;
+        let (client, finish) = client.receive(&answer, &world.credential(Who::ApiKey), NOW)?;
         let known = server.receive(&finish, NOW)?.verify(&world.verifier(Who::ApiKey), NOW)?;
         let (server, accepted) = known.accept(name(PRINCIPAL), Some(not_after_ms))?;
         Ok((client.receive(&accepted, NOW)?.expires_at_ms(), server.expires_at_ms()))
@@ -413,11 +442,11 @@ fn keys_of_other_kinds_are_refused() {
     let of_87 = || SigningKey::generate_for(mldsa::ParameterSet::MlDsa87).unwrap();
     let made = Server::new(name(AUDIENCE), name(IDENTITY), of_87(), suites(&BOTH), limits());
     assert_eq!(error(made), Error::KeyKind);
-    let mut trusted = TrustedServers::new();
+    let mut trusted = TrustedServers::new(name(AUDIENCE));
     assert_eq!(trusted.add(name(IDENTITY), of_87().verifying_key().clone()), Err(Error::KeyKind));
     let world = World::new(&BOTH);
     let (client, hello) = world.seeded_start();
     let (_, answer) = world.seeded_answer(&hello).unwrap();
-    let refused = client.receive(&answer, &world.trusted, &Credential::Signature(&of_87()), NOW);
+    let refused = client.receive(&answer, &Credential::Signature(&of_87()), NOW);
     assert_eq!(error(refused), Error::KeyKind);
 }

@@ -150,7 +150,13 @@ fn another_kind_is_refused() {
 #[test]
 fn a_record_of_another_method_is_refused() {
     let (client, server, _) = sessions();
-    for other in ["/tyto.matching.v1/Identify", "/tyto.matching.v1/Verif", "/tyto.matching.v1/Verify2", "/"] {
+    for other in [
+        "/tyto.matching.v1/Identify",
+        "/tyto.matching.v1/Verif",
+        "/tyto.matching.v1/Verify2",
+        "/tyto.matching.v2/Verify",
+        "/",
+    ] {
         let (mut sealer, _) = client.begin(METHOD, NOW).unwrap();
         let first = sealer.seal(Kind::Data, b"first", NOW).unwrap();
         let refused = server.receive(other, first, NOW).err();

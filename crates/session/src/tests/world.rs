@@ -64,10 +64,10 @@ pub(super) fn server(identity: &str, key_from: u8, list: &[Suite]) -> Server {
 
 impl World {
     pub(super) fn new(list: &[Suite]) -> Self {
-        let mut trusted = TrustedServers::new();
+        let mut trusted = TrustedServers::new(name(AUDIENCE));
         trusted.add(name(IDENTITY), signing_key(0).verifying_key().clone()).unwrap();
         Self {
-            client: Client::new(name(AUDIENCE), suites(list)),
+            client: Client::new(trusted.clone(), suites(list)),
             server: server(IDENTITY, 0, list),
             trusted,
             credential_id: name("tk_4f2a"),
@@ -76,6 +76,12 @@ impl World {
             client_draws: Seeded::new("client"),
             server_draws: Seeded::new("server"),
         }
+    }
+
+    /// Has the client trust another server.
+    pub(super) fn trust(&mut self, identity: &str, key: &SigningKey) {
+        self.trusted.add(name(identity), key.verifying_key().clone()).unwrap();
+        self.client = Client::new(self.trusted.clone(), self.client.suites().clone());
     }
 
     pub(super) fn credential(&self, who: Who) -> Credential<'_> {
@@ -111,7 +117,7 @@ impl World {
         who: Who,
     ) -> Result<(FinishSent, Vec<u8>), Error> {
         let mut draws = self.client_draws.again();
-        state.receive_with(&mut draws, hello, &self.trusted, &self.credential(who), NOW)
+        state.receive_with(&mut draws, hello, &self.credential(who), NOW)
     }
 
     pub(super) fn accept(
@@ -127,8 +133,7 @@ impl World {
     pub(super) fn connect(&self, who: Who) -> (ClientSession, ServerSession, Flights) {
         let (client, client_hello) = self.client.start(NOW).unwrap();
         let (server, server_hello) = self.server.answer(&client_hello, NOW).unwrap();
-        let (client, client_finish) =
-            client.receive(&server_hello, &self.trusted, &self.credential(who), NOW).unwrap();
+        let (client, client_finish) = client.receive(&server_hello, &self.credential(who), NOW).unwrap();
         let (server, accepted) = self.accept(server, &client_finish, who).unwrap();
         let client = client.receive(&accepted, NOW).unwrap();
         (client, server, Flights { client_hello, server_hello, client_finish, accepted })
