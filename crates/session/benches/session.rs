@@ -11,8 +11,8 @@ use tyto_pqc::mldsa::SigningKey;
 use tyto_pqc::mlkem::DecapsulationKey;
 use tyto_pqc::{Secret32, random};
 use tyto_session::{
-    Admission, Client, Credential, HelloAnswered, Kind, MacKey, MemoryAdmission, Name, Server, SessionLimits,
-    Suite, Suites, TrustedServers, Verifier,
+    Admission, Client, ClientSession, Credential, HelloAnswered, Kind, MacKey, MemoryAdmission, Name, Server,
+    ServerSession, SessionLimits, Suite, Suites, TrustedServers, Verifier,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -68,7 +68,7 @@ impl Parties {
     }
 
     /// The rest of the server's work.
-    fn accept(&self, server: HelloAnswered, finish: &[u8]) -> (tyto_session::ServerSession, Vec<u8>) {
+    fn accept(&self, server: HelloAnswered, finish: &[u8]) -> (ServerSession, Vec<u8>) {
         let claim = server.receive(finish, NOW).expect("a good finish");
         let known = claim.verify(&Verifier::Mac(&self.key), NOW).expect("its key");
         known.accept(name("acme"), None).expect("time is left")
@@ -123,15 +123,19 @@ fn handshake(_: &mut Criterion) {
     }
 }
 
-fn records(_: &mut Criterion) {
-    let rounds = if smoke() { 1 } else { 41 };
-    let parties = Parties::new(Suite::MlKem768);
+fn sessions(parties: &Parties) -> (ClientSession, ServerSession) {
     let (client, hello) = parties.client.start(NOW).expect("OS randomness");
     let (server, answer) = parties.server.answer(&hello, NOW).expect("a good hello");
     let credential = Credential::Mac { id: &parties.id, key: &parties.key };
     let (client, finish) = client.receive(&answer, &credential, NOW).expect("a good answer");
     let (server, accepted) = parties.accept(server, &finish);
-    let client = client.receive(&accepted, NOW).expect("a good acceptance");
+    (client.receive(&accepted, NOW).expect("a good acceptance"), server)
+}
+
+fn records(_: &mut Criterion) {
+    let rounds = if smoke() { 1 } else { 41 };
+    let parties = Parties::new(Suite::MlKem768);
+    let (client, server) = sessions(&parties);
     let admission = MemoryAdmission::new(1, 10);
     admission.open(server.id(), server.expires_at_ms(), NOW).expect("room");
     let raw = UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("its length");
@@ -178,5 +182,32 @@ fn records(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, handshake, records);
+/// A unary RPC with its four records, what both sides do for it together: keys, admission, sealing and opening.
+fn rpcs(_: &mut Criterion) {
+    let (rounds, batch) = if smoke() { (1, 1) } else { (41, 200) };
+    let (client, server) = sessions(&Parties::new(Suite::MlKem768));
+    let admission = MemoryAdmission::new(1, 1 << 20);
+    admission.open(server.id(), server.expires_at_ms(), NOW).expect("room");
+    let (request, answer) = ([1; 1024], [2; 256]);
+    let sealed_call = || {
+        let (mut requests, mut answers) = client.begin(METHOD, NOW).expect("RPCs are left");
+        let first = requests.seal(Kind::Data, &request, NOW).expect("short enough");
+        let mut end = requests.seal(Kind::End, b"", NOW).expect("short enough");
+        let mut rpc =
+            server.receive(METHOD, first, NOW).and_then(|rpc| rpc.admit(&admission, NOW)).expect("new");
+        rpc.requests.open(&mut end, NOW).expect("the end");
+        let mut record = rpc.answers.seal(Kind::Data, &answer, NOW).expect("short enough");
+        let mut end = rpc.answers.seal(Kind::End, b"", NOW).expect("short enough");
+        let opened = answers.open(&mut record, NOW).expect("an answer");
+        assert!(record[opened.plaintext] == answer && rpc.first_record[rpc.opened.plaintext] == request);
+        answers.open(&mut end, NOW).expect("the end");
+    };
+    let turns = in_turn(rounds, [&mut || (0..batch).for_each(|_| sealed_call())]);
+    println!(
+        "session: a unary RPC, both sides: {:.1} us",
+        turns.fastest(0).as_secs_f64() * 1e6 / f64::from(batch)
+    );
+}
+
+criterion_group!(benches, handshake, records, rpcs);
 criterion_main!(benches);
