@@ -112,7 +112,15 @@ impl Client {
     }
 }
 
-/// A client that has sent its `ClientHello`.
+/// A client that has sent its `ClientHello`. What it does next, it does once:
+///
+/// ```compile_fail,E0382
+/// # use tyto_session::*;
+/// fn twice(state: HelloSent, server_hello: &[u8]) {
+///     _ = state.receive(server_hello, &Credential::None, 0);
+///     _ = state.receive(server_hello, &Credential::None, 0);
+/// }
+/// ```
 pub struct HelloSent {
     trusted: Arc<TrustedServers>,
     suites: Suites,

@@ -54,7 +54,7 @@ fn apply(message: &[u8], change: &Change) -> Vec<u8> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig::with_cases(if soak() { 20_000 } else { 300 })
+    ProptestConfig::with_cases(if soak() { 5_000 } else { 300 })
 }
 
 thread_local! {
