@@ -18,7 +18,11 @@ from dilithium_py.ml_dsa import ML_DSA_65
 HERE = pathlib.Path(__file__).parent
 SUITES = {1: (mlkem.MLKEM768PrivateKey, 1184, 1088), 2: (mlkem.MLKEM1024PrivateKey, 1568, 1568)}
 SIGNATURE_BYTES = 3309
-DATA, END = 0x10, 0x11
+# What is sealed in ClientFinish and in Accepted.
+FINISH_BYTES, ACCEPTANCE_BYTES = 1 + 32 + SIGNATURE_BYTES + 32, 4 + 4 + 256
+# By the kind of credential.
+PROOF_BYTES = {0: 0, 1: 32, 2: SIGNATURE_BYTES}
+DATA, END, HEAD = 0x10, 0x11, 0x12
 TO_SERVER, TO_CLIENT = 0, 1
 
 
@@ -129,8 +133,7 @@ def read_server_hello(case, message, server_key):
     session_id = reader.take(16)
     need(session_id == drawn("server", 1, 16), "session id")
     need(session_id.hex() == case["session_id"], "session id in the file")
-    need(reader.suites() == case["suites"], "supported suites")
-    need([reader.uint(4), reader.uint(4)] == [case["lifetime_s"], case["max_rpcs"]], "limits")
+    need(reader.suites() == case["server_suites"], "supported suites")
     need(reader.name() == case["identity"], "identity")
     signing_key_id = reader.take(32)
     need(signing_key_id == key_id(server_key) == bytes.fromhex(case["server_key_id"]), "key id")
@@ -138,6 +141,8 @@ def read_server_hello(case, message, server_key):
     core = message[:reader.at]
     signature, finished = reader.take(SIGNATURE_BYTES), reader.take(32)
     reader.end()
+    best = next(s for s in case["suites"] if s in case["server_suites"])
+    need(suite == best, "the best suite of both")
     return suite, session_id, ciphertext, core, signature, finished
 
 
@@ -194,7 +199,10 @@ def check_handshake(case):
     finish_key = expand_label(client, b"c finish", at_server_finished)
     inner = opens("ClientFinish", finish_key, bytes(12), finish[18:], finish[:18])
     written, check_proof = check_credential(case, inner)
-    proof, client_finished = inner[len(written):-32], inner[-32:]
+    need(len(inner) == FINISH_BYTES, "length of ClientFinish")
+    at = len(written) + PROOF_BYTES[written[0]]
+    proof, client_finished, padding = inner[len(written):at], inner[at:at + 32], inner[at + 32:]
+    need(not any(padding), "padding of ClientFinish")
     at_credential = transcript.add(written)
     check_proof(at_credential, proof)
     at_proof = transcript.add(proof)
@@ -205,7 +213,9 @@ def check_handshake(case):
     need(accepted[:18] == bytes([1, 4]) + session_id, "header of Accepted")
     accepted_key = expand_label(master, b"accepted", at_client_finished)
     inner = opens("Accepted", accepted_key, bytes(12), accepted[18:], accepted[:18])
-    need(inner == case["lifetime_s"].to_bytes(4, "little") + write_name(case["principal"]), "Accepted")
+    fields = (case["lifetime_s"].to_bytes(4, "little") + case["max_rpcs"].to_bytes(4, "little")
+              + write_name(case["principal"]))
+    need(inner == fields.ljust(ACCEPTANCE_BYTES, b"\0"), "Accepted")
 
     to_server = expand_label(master, b"c2s", at_client_finished)
     to_client = expand_label(master, b"s2c", at_client_finished)
@@ -220,7 +230,7 @@ def check_handshake(case):
         "credential": at_credential, "proof": at_proof, "client_finished": at_client_finished,
     }
     need({n: v.hex() for n, v in found.items()} == hashes, "transcript hashes")
-    return suite, session_id, to_server, to_client
+    return suite, session_id, to_server, to_client, written
 
 
 def check_records(records, key, first_head, direction, suite, session_id, rpc_id, method):
@@ -229,7 +239,7 @@ def check_records(records, key, first_head, direction, suite, session_id, rpc_id
     for counter, record in enumerate(records):
         need(not over, "a record after the end")
         need(set(record) == {"kind", "plaintext", "record"}, "fields of a record")
-        kind = {"data": DATA, "end": END}[record["kind"]]
+        kind = {"data": DATA, "end": END, "head": HEAD}[record["kind"]]
         over = kind == END
         head = bytes([1, kind]) + (first_head if counter == 0 else b"")
         aad = (bytes([1]) + suite.to_bytes(2, "little") + bytes([direction, kind]) + session_id + rpc_id
@@ -241,34 +251,35 @@ def check_records(records, key, first_head, direction, suite, session_id, rpc_id
     need(over, "no end")
 
 
-def check_rpc(case, suite, session_id, to_server, to_client):
+def check_rpc(case, suite, session_id, to_server, to_client, _credential):
     rpc = case["rpc"]
     need(set(rpc) == {"method", "rpc_id", "node_random", "requests", "answers"}, "fields of the RPC")
     rpc_id, node = bytes.fromhex(rpc["rpc_id"]), bytes.fromhex(rpc["node_random"])
     need((rpc_id, node) == (drawn("rpc", 0, 16), drawn("node", 0, 16)), "ids")
     request_key = expand_label(to_server, b"c2s rpc", rpc_id)
-    answer_key = expand_label(to_client, b"s2c rpc", rpc_id + node)
+    answer_key = expand_label(expand_label(to_client, b"s2c rpc", rpc_id), b"node", node)
     check_records(rpc["requests"], request_key, session_id + rpc_id, TO_SERVER, suite, session_id, rpc_id,
                   rpc["method"])
     check_records(rpc["answers"], answer_key, node, TO_CLIENT, suite, session_id, rpc_id, rpc["method"])
 
 
-def check_state(case, suite, session_id, to_server, to_client):
+def check_state(case, suite, session_id, to_server, to_client, credential):
     state = case["state"]
-    need(set(state) == {"key", "sealed", "expires_at_ms"}, "fields of the state")
+    need(set(state) == {"key", "sealed", "opened_at_ms", "expires_at_ms", "epoch"}, "fields of the state")
+    need(state["expires_at_ms"] - state["opened_at_ms"] == 1000 * case["lifetime_s"], "lifetime")
     sealed = bytes.fromhex(state["sealed"])
     aead = AESGCMSIV(bytes.fromhex(state["key"]))
     try:
-        plain = aead.decrypt(sealed[:12], sealed[12:], b"tyto/v1/session-state" + session_id)
+        plain = aead.decrypt(sealed[:12], sealed[12:], b"tyto/v1/session-state" + session_id + write_name(case["audience"]))
     except InvalidTag:
         raise Mismatch("state") from None
     expected = (bytes([1, 5]) + suite.to_bytes(2, "little") + to_server + to_client
-                + state["expires_at_ms"].to_bytes(8, "little") + case["max_rpcs"].to_bytes(4, "little")
-                + write_name(case["principal"]))
+                + state["opened_at_ms"].to_bytes(8, "little") + state["expires_at_ms"].to_bytes(8, "little")
+                + bytes.fromhex(state["epoch"]) + credential + write_name(case["principal"]))
     need(plain == expected, "state")
 
 
-FIELDS = {"suites", "audience", "identity", "principal", "lifetime_s", "max_rpcs", "kem_seed", "kem_message",
+FIELDS = {"suites", "server_suites", "audience", "identity", "principal", "lifetime_s", "max_rpcs", "kem_seed", "kem_message",
           "server_key_seed", "server_key_id", "session_id", "credential", "client_hello", "server_hello",
           "client_finish", "accepted", "schedule", "rpc", "state"}
 

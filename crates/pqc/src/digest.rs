@@ -57,11 +57,6 @@ impl Hasher {
     pub fn finalize(self) -> [u8; DIGEST_BYTES] {
         self.0.finalize_fixed().into()
     }
-
-    /// Writes the digest in place: where it is a secret, no copy stays behind.
-    pub(crate) fn finalize_into(self, out: &mut [u8; DIGEST_BYTES]) {
-        self.0.finalize_into(out.into());
-    }
 }
 
 /// Takes everything, so that a reader is hashed by [`std::io::copy`].

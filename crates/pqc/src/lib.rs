@@ -35,6 +35,7 @@ pub mod random;
 mod secret;
 mod self_test;
 pub mod slhdsa;
+mod stack;
 pub mod stream;
 
 pub use error::Error;

@@ -11,8 +11,8 @@ use tyto_pqc::mldsa::SigningKey;
 use tyto_pqc::mlkem::DecapsulationKey;
 use tyto_pqc::{Secret32, random};
 use tyto_session::{
-    Admission, Client, ClientSession, Credential, HelloAnswered, Kind, MacKey, MemoryAdmission, Name, Server,
-    ServerSession, SessionLimits, Suite, Suites, TrustedServers, Verifier,
+    Acceptance, Client, ClientSession, Credential, HelloAnswered, Kind, MacKey, MemoryAdmission, Name, Room,
+    Server, ServerSession, SessionLimits, Suite, Suites, TrustedServers, Verifier,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -31,6 +31,8 @@ struct Parties {
     server: Server,
     id: Name,
     key: MacKey,
+    limits: SessionLimits,
+    admission: MemoryAdmission,
 }
 
 fn name(text: &str) -> Name {
@@ -44,13 +46,16 @@ impl Parties {
         let signing_key = SigningKey::generate().expect("OS randomness");
         let mut trusted = TrustedServers::new(audience.clone());
         trusted.add(identity.clone(), signing_key.verifying_key().clone()).expect("its kind");
-        let limits = SessionLimits::new(3600, 1 << 20).expect("in range");
-        let server = Server::new(audience, identity, signing_key, suites.clone(), limits);
+        let server = Server::new(audience, identity, signing_key, suites.clone());
+        // Sessions of the measured handshakes are as many as a client may have.
+        let room = Room { rpcs: 1 << 30, sessions_per_principal: 64 };
         Self {
             client: Client::new(trusted, suites),
             server: server.expect("its kind"),
             id: name("key-1"),
             key: MacKey::derive(&Secret32::random().expect("OS randomness")),
+            limits: SessionLimits::new(3600, 1 << 20).expect("in range"),
+            admission: MemoryAdmission::new(room).expect("OS randomness"),
         }
     }
 
@@ -68,10 +73,10 @@ impl Parties {
     }
 
     /// The rest of the server's work.
-    fn accept(&self, server: HelloAnswered, finish: &[u8]) -> (ServerSession, Vec<u8>) {
+    fn accept(&self, server: HelloAnswered, finish: &[u8]) -> Acceptance {
         let claim = server.receive(finish, NOW).expect("a good finish");
         let known = claim.verify(&Verifier::Mac(&self.key), NOW).expect("its key");
-        known.accept(name("acme"), None).expect("time is left")
+        known.accept(name("acme"), self.limits, None, &self.admission, NOW).expect("time is left")
     }
 }
 
@@ -129,16 +134,14 @@ fn sessions(parties: &Parties) -> (ClientSession, ServerSession) {
     let (server, answer) = parties.server.answer(&hello, NOW).expect("a good hello");
     let credential = Credential::Mac { id: &parties.id, key: &parties.key };
     let (client, finish) = client.receive(&answer, &credential, NOW).expect("a good answer");
-    let (server, accepted) = parties.accept(server, &finish);
-    (client.receive(&accepted, NOW).expect("a good acceptance"), server)
+    let accepted = parties.accept(server, &finish);
+    (client.receive(&accepted.message, NOW).expect("a good acceptance"), accepted.session)
 }
 
 fn records(_: &mut Criterion) {
     let rounds = if smoke() { 1 } else { 301 };
     let parties = Parties::new(Suite::MlKem768);
     let (client, server) = sessions(&parties);
-    let admission = MemoryAdmission::new(1, 10);
-    admission.open(server.id(), server.expires_at_ms(), NOW).expect("room");
     let raw = UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("its length");
     let raw = LessSafeKey::new(raw);
     for (text, bytes, repeats) in SIZES {
@@ -146,7 +149,7 @@ fn records(_: &mut Criterion) {
         let (mut sealer, _) = client.begin(METHOD, NOW).expect("RPCs are left");
         let first = sealer.seal(Kind::Data, &vec![1; bytes], NOW).expect("short enough");
         let rpc = server.receive(METHOD, first, NOW).expect("a good record");
-        let rpc = rpc.admit(&admission, NOW).expect("the first");
+        let rpc = rpc.admit(&parties.admission, NOW).expect("the first");
         assert!(rpc.first_record[rpc.opened.plaintext.clone()] == vec![1; bytes]);
 
         let (mut ours, mut theirs) = (vec![1; bytes], vec![1; bytes]);
@@ -187,15 +190,15 @@ fn records(_: &mut Criterion) {
 fn rpcs(_: &mut Criterion) {
     let (rounds, batch) = if smoke() { (1, 1) } else { (41, 200) };
     let (client, server) = sessions(&Parties::new(Suite::MlKem768));
-    let admission = MemoryAdmission::new(1, 1 << 20);
-    admission.open(server.id(), server.expires_at_ms(), NOW).expect("room");
     let (request, answer) = ([1; 1024], [2; 256]);
     let sealed_call = || {
         let (mut requests, mut answers) = client.begin(METHOD, NOW).expect("RPCs are left");
         let first = requests.seal(Kind::Data, &request, NOW).expect("short enough");
         let mut end = requests.seal(Kind::End, b"", NOW).expect("short enough");
-        let mut rpc =
-            server.receive(METHOD, first, NOW).and_then(|rpc| rpc.admit(&admission, NOW)).expect("new");
+        let mut rpc = server
+            .receive(METHOD, first, NOW)
+            .and_then(|rpc| rpc.admit(&parties.admission, NOW))
+            .expect("new");
         rpc.requests.open(&mut end, NOW).expect("the end");
         let mut record = rpc.answers.seal(Kind::Data, &answer, NOW).expect("short enough");
         let mut end = rpc.answers.seal(Kind::End, b"", NOW).expect("short enough");

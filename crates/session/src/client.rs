@@ -13,7 +13,7 @@ use crate::draws::{Draws, Os};
 use crate::error::{Error, Part};
 use crate::finish::{Accepted, ClientFinish};
 use crate::hello::{ClientHello, ProvenHello, ServerHello};
-use crate::limits::{MAX_HANDSHAKE_MS, SessionLimits};
+use crate::limits::MAX_HANDSHAKE_MS;
 use crate::name::{KeyId, Name, SessionId};
 use crate::redacted;
 use crate::schedule::{HandshakeSecrets, TrafficSecrets};
@@ -188,7 +188,6 @@ impl HelloSent {
             suite: self.suite,
             session_id: hello.session_id,
             server: hello.identity,
-            limits: hello.limits,
             accepted_key,
             traffic,
             started_ms: self.started_ms,
@@ -218,7 +217,6 @@ pub struct FinishSent {
     suite: Suite,
     session_id: SessionId,
     server: Name,
-    limits: SessionLimits,
     accepted_key: gcm::Key,
     traffic: TrafficSecrets,
     started_ms: u64,
@@ -241,25 +239,23 @@ impl FinishSent {
     pub fn receive(self, accepted: &[u8], now_ms: u64) -> Result<ClientSession, Error> {
         check_time(self.started_ms, now_ms)?;
         let accepted = Accepted::open(accepted, &self.session_id, &self.accepted_key)?;
-        if accepted.lifetime_s > self.limits.lifetime_s() {
-            return Err(Error::Malformed { part: Part::Accepted, field: "lifetime" });
-        }
-        let limits = SessionLimits::new(accepted.lifetime_s, self.limits.max_rpcs())
-            .map_err(|_| Error::Malformed { part: Part::Accepted, field: "lifetime" })?;
-        let expires_at_ms = limits.expiry_ms(self.started_ms);
         Ok(ClientSession::new(
             self.suite,
             self.session_id,
             self.traffic,
             self.server,
             accepted.principal,
-            limits,
-            expires_at_ms,
+            accepted.limits,
+            self.started_ms,
         ))
     }
 }
 
-/// Whether a handshake that began at `started_ms` may still go on.
+/// Whether a handshake that began at `started_ms` may still go on. With a clock that went back, nobody knows.
 pub(crate) fn check_time(started_ms: u64, now_ms: u64) -> Result<(), Error> {
-    if now_ms.saturating_sub(started_ms) > MAX_HANDSHAKE_MS { Err(Error::HandshakeExpired) } else { Ok(()) }
+    let elapsed_ms = now_ms.checked_sub(started_ms);
+    match elapsed_ms {
+        Some(0..=MAX_HANDSHAKE_MS) => Ok(()),
+        _ => Err(Error::HandshakeExpired),
+    }
 }

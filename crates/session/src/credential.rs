@@ -1,5 +1,7 @@
 //! How a client proves who it is, within the handshake.
 
+use std::sync::LazyLock;
+
 use tyto_pqc::mldsa::{ParameterSet, SIGNATURE_BYTES, SigningKey, VerifyingKey};
 use tyto_pqc::{Secret32, hmac};
 
@@ -16,7 +18,7 @@ const MAC: u8 = 1;
 const SIGNATURE: u8 = 2;
 
 /// What a client with an API key makes its MACs with. A server keeps it in the key's place: the key does not follow from
-/// it, but whoever has it can open sessions as that client.
+/// it, but whoever has it can open sessions as that client. It is a credential, and is kept like one.
 pub struct MacKey(Secret32);
 
 impl MacKey {
@@ -68,8 +70,8 @@ pub enum CredentialId {
 /// What the server knows of a credential.
 #[derive(Debug)]
 pub enum Verifier<'a> {
-    /// For a client without a credential.
-    None,
+    /// Nothing: no such credential is known. The refusal takes as long as that of a wrong proof.
+    Unknown,
     /// The MAC key of the API key.
     Mac(&'a MacKey),
     /// The public key.
@@ -134,14 +136,36 @@ impl Verifier<'_> {
     /// Whether `proof` holds for the credential `id` at the transcript up to it.
     pub(crate) fn verify(&self, id: &CredentialId, hash: &TranscriptHash, proof: &[u8]) -> bool {
         match (self, id) {
-            (Self::None, CredentialId::None) => proof.is_empty(),
             (Self::Mac(key), CredentialId::Mac(_)) => hmac::verify(&key.0, &[CLIENT_MAC, hash], proof),
             (Self::Signature(key), CredentialId::Signature(key_id)) => {
                 key.parameter_set() == ParameterSet::MlDsa65
                     && key.key_id() == *key_id.as_bytes()
                     && key.verify(&signed_message(CLIENT_SIGNATURE, hash), proof).is_ok()
             }
+            (Self::Unknown, CredentialId::Mac(_)) => {
+                hmac::verify(decoy_mac_key(), &[CLIENT_MAC, hash], proof);
+                false
+            }
+            (Self::Unknown, CredentialId::Signature(_)) => {
+                if let Some(key) = decoy_verifying_key() {
+                    let _ = key.verify(&signed_message(CLIENT_SIGNATURE, hash), proof);
+                }
+                false
+            }
             _ => false,
         }
     }
+}
+
+/// A key that proves nothing: no proof under it is believed.
+fn decoy_mac_key() -> &'static Secret32 {
+    static KEY: LazyLock<Secret32> = LazyLock::new(|| Secret32::from_bytes([0; Secret32::BYTES]));
+    &KEY
+}
+
+/// None without randomness, which ends the handshake anyway.
+fn decoy_verifying_key() -> Option<&'static VerifyingKey> {
+    static KEY: LazyLock<Option<VerifyingKey>> =
+        LazyLock::new(|| SigningKey::generate().ok().map(|key| key.verifying_key().clone()));
+    KEY.as_ref()
 }

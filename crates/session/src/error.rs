@@ -162,9 +162,12 @@ pub enum Error {
     /// The key of this stream has protected as much as it may (caller or peer).
     #[error("the key of this stream is exhausted")]
     KeyExhausted,
-    /// The RPC was not admitted (peer, or environment).
-    #[error("the RPC was not admitted")]
+    /// The RPC or the session was not admitted (peer, or environment).
+    #[error("not admitted")]
     NotAdmitted(#[source] Refusal),
+    /// A key for stored sessions is too old to store more with (caller), or the state under it to load (storage).
+    #[error("the key for stored sessions is older than allowed")]
+    StateKeyExpired,
     /// Stored state is not what was stored (storage).
     #[error("stored session state is not authentic")]
     State,

@@ -4,7 +4,6 @@ use tyto_pqc::mldsa::SIGNATURE_BYTES;
 use tyto_pqc::mlkem::{Ciphertext, EncapsulationKey};
 
 use crate::error::{Error, Part};
-use crate::limits::SessionLimits;
 use crate::name::{KeyId, MAX_NAME_BYTES, Name, SessionId};
 use crate::schedule::FINISHED_BYTES;
 use crate::suite::{MAX_SUITES, Offer, Suite, Suites};
@@ -33,7 +32,6 @@ pub const MAX_SERVER_HELLO_BYTES: usize = 2
     + NONCE_BYTES
     + SessionId::BYTES
     + MAX_OFFER_BYTES
-    + 8
     + MAX_NAME_FIELD_BYTES
     + KeyId::BYTES
     + Suite::MlKem1024.kem().ciphertext_bytes()
@@ -89,7 +87,6 @@ pub(crate) struct ServerHello {
     pub(crate) session_id: SessionId,
     /// What the server is willing to use, so that the client sees whether a better suite was kept from it.
     pub(crate) supported: Offer,
-    pub(crate) limits: SessionLimits,
     pub(crate) identity: Name,
     pub(crate) key_id: KeyId,
     pub(crate) ciphertext: Ciphertext,
@@ -111,8 +108,6 @@ impl ServerHello {
         out.extend_from_slice(&self.nonce);
         out.extend_from_slice(self.session_id.as_bytes());
         write_offer(&mut out, &self.supported);
-        out.extend_from_slice(&self.limits.lifetime_s().to_le_bytes());
-        out.extend_from_slice(&self.limits.max_rpcs().to_le_bytes());
         write_name(&mut out, &self.identity);
         out.extend_from_slice(self.key_id.as_bytes());
         out.extend_from_slice(self.ciphertext.as_bytes());
@@ -126,9 +121,6 @@ impl ServerHello {
         let nonce = reader.array("nonce")?;
         let session_id = SessionId::from_bytes(reader.array("session id")?);
         let supported = reader.offer("supported suites")?;
-        let (lifetime_s, max_rpcs) = (reader.u32("lifetime")?, reader.u32("number of RPCs")?);
-        let limits =
-            SessionLimits::new(lifetime_s, max_rpcs).map_err(|_| reader.malformed("session limits"))?;
         let identity = reader.name("identity")?;
         let key_id = KeyId::from_bytes(reader.array("key id")?);
         let ciphertext = reader.bytes(suite.kem().ciphertext_bytes(), "ciphertext")?;
@@ -137,7 +129,7 @@ impl ServerHello {
         let finished = reader.bytes(FINISHED_BYTES, "Finished MAC")?;
         reader.finish()?;
         let core = &bytes[..bytes.len() - SIGNATURE_BYTES - FINISHED_BYTES];
-        let hello = Self { suite, nonce, session_id, supported, limits, identity, key_id, ciphertext };
+        let hello = Self { suite, nonce, session_id, supported, identity, key_id, ciphertext };
         Ok(ProvenHello { hello, core, signature, finished })
     }
 }

@@ -17,9 +17,11 @@
 //! let signing_key = SigningKey::generate()?;
 //! let mut trusted = TrustedServers::new(service.clone());
 //! trusted.add(node.clone(), signing_key.verifying_key().clone())?;
-//! let limits = SessionLimits::new(3600, 100_000)?;
-//! let server = Server::new(service, node, signing_key, suites.clone(), limits)?;
+//! let server = Server::new(service, node, signing_key, suites.clone())?;
 //! let (id, key) = (Name::new("key-7")?, MacKey::derive(&Secret32::random()?));
+//!
+//! let admission = MemoryAdmission::new(Room { rpcs: 1_000_000, sessions_per_principal: 64 })?;
+//! let limits = SessionLimits::new(3600, 10_000)?;
 //!
 //! let now_ms = 1_000_000;
 //! let (client, hello) = Client::new(trusted, suites).start(now_ms)?;
@@ -28,11 +30,10 @@
 //! let (client, finish) = client.receive(&hello, &credential, now_ms)?;
 //! let claim = server.receive(&finish, now_ms)?;
 //! assert_eq!(claim.credential(), &CredentialId::Mac(id.clone()));
-//! let (server, accepted) = claim.verify(&Verifier::Mac(&key), now_ms)?.accept(Name::new("acme")?, None)?;
-//! let client = client.receive(&accepted, now_ms)?;
+//! let known = claim.verify(&Verifier::Mac(&key), now_ms)?;
+//! let accepted = known.accept(Name::new("acme")?, limits, None, &admission, now_ms)?;
+//! let (server, client) = (accepted.session, client.receive(&accepted.message, now_ms)?);
 //!
-//! let admission = MemoryAdmission::new(100, 100_000);
-//! admission.open(server.id(), server.expires_at_ms(), now_ms).map_err(Error::NotAdmitted)?;
 //! let (mut requests, mut answers) = client.begin("/tyto.matching.v1/Verify", now_ms)?;
 //! let record = requests.seal(Kind::Data, b"probe", now_ms)?;
 //! let mut rpc = server.receive("/tyto.matching.v1/Verify", record, now_ms)?.admit(&admission, now_ms)?;
@@ -65,29 +66,29 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{Admission, MemoryAdmission, Refusal, Ticket};
+pub use admission::{Admission, MemoryAdmission, OpenedSession, Opening, Refusal, Room, Ticket};
 pub use client::{Client, FinishSent, HelloSent, TrustedServers};
 pub use credential::{Credential, CredentialId, MacKey, Verifier};
 pub use error::{Error, Part};
-pub use finish::{MAX_ACCEPTED_BYTES, MAX_CLIENT_FINISH_BYTES};
+pub use finish::{ACCEPTED_BYTES, CLIENT_FINISH_BYTES};
 pub use hello::{MAX_CLIENT_HELLO_BYTES, MAX_SERVER_HELLO_BYTES};
 pub use limits::{
-    MAX_HANDSHAKE_MS, MAX_KEY_BLOCKS, MAX_LIFETIME_S, MAX_METHOD_BYTES, MAX_RECORD_BYTES, MAX_RPCS,
-    RPC_GRACE_MS, SessionLimits,
+    MAX_CLOCK_SKEW_MS, MAX_HANDSHAKE_MS, MAX_KEY_BLOCKS, MAX_LIFETIME_S, MAX_METHOD_BYTES, MAX_RECORD_BYTES,
+    MAX_RPCS, MAX_STATE_KEY_AGE_MS, RPC_GRACE_MS, SessionLimits,
 };
-pub use name::{KeyId, MAX_NAME_BYTES, Name, RpcId, SessionId};
+pub use name::{KeyId, MAX_NAME_BYTES, Name, RpcId, SessionId, StoreEpoch};
 pub use record::{
     Envelope, Head, Kind, MAX_HEAD_BYTES, MAX_RECORD_OVERHEAD, Opened, Opener, Sealer, TAG_BYTES, session_of,
 };
-pub use server::{Authenticated, Claim, HelloAnswered, Server};
+pub use server::{Acceptance, Authenticated, Claim, HelloAnswered, Server};
 pub use session::{AdmittedRpc, ClientSession, PendingRpc, ServerSession};
 pub use state::{MAX_STATE_BYTES, StateKey};
 pub use suite::{MAX_SUITES, Suite, Suites};
 
 /// `Debug` that says the type and nothing else, for what holds secrets.
 macro_rules! redacted {
-    ($name:ident $(<$parameter:ident>)?) => {
-        impl $(<$parameter>)? core::fmt::Debug for $name $(<$parameter>)? {
+    ($name:ident $(<$parameter:ident $(: $bound:path)?>)?) => {
+        impl $(<$parameter $(: $bound)?>)? core::fmt::Debug for $name $(<$parameter>)? {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(concat!(stringify!($name), "([redacted])"))
             }

@@ -80,6 +80,10 @@ id!(
     RpcId, 16
 );
 id!(
+    /// Names a store of admissions, from when it last began with nothing. It is drawn, and not secret.
+    StoreEpoch, 16
+);
+id!(
     /// Names a public key: [`tyto_pqc::mldsa::VerifyingKey::key_id`].
     KeyId, 32
 );

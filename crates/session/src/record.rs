@@ -1,7 +1,6 @@
 //! The record layer: one AES-256-GCM record per message, numbered within its RPC and direction, with an explicit end.
 
 use core::ops::Range;
-use std::sync::Arc;
 
 use tyto_pqc::gcm;
 
@@ -9,7 +8,7 @@ use crate::error::{Error, Part};
 use crate::limits::{MAX_KEY_BLOCKS, MAX_METHOD_BYTES, MAX_RECORD_BYTES, RPC_GRACE_MS};
 use crate::name::{RpcId, SessionId};
 use crate::redacted;
-use crate::schedule::{NODE_RANDOM_BYTES, TrafficSecrets};
+use crate::schedule::{AnswerSecret, NODE_RANDOM_BYTES};
 use crate::suite::Suite;
 use crate::wire::{Reader, VERSION};
 
@@ -27,10 +26,13 @@ const HEAD_BYTES: usize = 2;
 
 const DATA: u8 = 0x10;
 const END: u8 = 0x11;
+const HEAD: u8 = 0x12;
 
 /// What a record carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// What comes before the messages: metadata.
+    Head,
     /// A message of the stream.
     Data,
     /// The end of the stream, with whatever the service says about it: a status. Nothing may follow.
@@ -40,6 +42,7 @@ pub enum Kind {
 impl Kind {
     const fn id(self) -> u8 {
         match self {
+            Self::Head => HEAD,
             Self::Data => DATA,
             Self::End => END,
         }
@@ -112,10 +115,7 @@ impl Lane {
         if now_ms >= self.last_ms {
             return Err(Error::SessionExpired);
         }
-        if plaintext_bytes > MAX_RECORD_BYTES {
-            let max_bytes = MAX_RECORD_BYTES;
-            return Err(Error::RecordTooLong { actual_bytes: plaintext_bytes, max_bytes });
-        }
+        check_length(plaintext_bytes)?;
         // The blocks of both, one for the lengths and one for the mask of the tag (SP 800-38D section 7.1).
         let blocks = (self.aad.len().div_ceil(16) + plaintext_bytes.div_ceil(16) + 2) as u64;
         if blocks > MAX_KEY_BLOCKS - self.blocks {
@@ -156,9 +156,17 @@ impl Lane {
     }
 }
 
+fn check_length(plaintext_bytes: usize) -> Result<(), Error> {
+    if plaintext_bytes > MAX_RECORD_BYTES {
+        return Err(Error::RecordTooLong { actual_bytes: plaintext_bytes, max_bytes: MAX_RECORD_BYTES });
+    }
+    Ok(())
+}
+
 /// Reads the version and the kind that every record begins with.
 fn read_kind(record: &[u8]) -> Result<(Kind, Reader<'_>), Error> {
     let kind = match record.get(1) {
+        Some(&HEAD) => Kind::Head,
         Some(&END) => Kind::End,
         _ => Kind::Data,
     };
@@ -245,18 +253,19 @@ impl Sealer {
     /// Turns the plaintext into the ciphertext of the next record, in place.
     ///
     /// # Errors
-    /// [`Error::StreamOver`] after the end or an error; [`Error::SessionExpired`], [`Error::RecordTooLong`],
-    /// [`Error::KeyExhausted`]. After an error nothing more can be sealed.
+    /// [`Error::RecordTooLong`]; the stream can go on, and end. [`Error::StreamOver`] after the end or another error;
+    /// [`Error::SessionExpired`], [`Error::KeyExhausted`].
     pub fn seal_in_place(
         &mut self,
         kind: Kind,
         plaintext: &mut [u8],
         now_ms: u64,
     ) -> Result<Envelope, Error> {
+        check_length(plaintext.len())?;
         let mut lane = self.lane.take().ok_or(Error::StreamOver)?;
         let tag = lane.seal(kind, plaintext, now_ms)?;
         let head = Head::new(kind, &core::mem::take(&mut self.prelude));
-        if kind == Kind::Data {
+        if kind != Kind::End {
             self.lane = Some(lane);
         }
         Ok(Envelope { head, tag })
@@ -267,6 +276,7 @@ impl Sealer {
     /// # Errors
     /// As for [`Sealer::seal_in_place`].
     pub fn seal(&mut self, kind: Kind, plaintext: &[u8], now_ms: u64) -> Result<Vec<u8>, Error> {
+        check_length(plaintext.len())?;
         // At its final size from the start: growing it later could leave plaintext in freed memory.
         let mut record = Vec::with_capacity(plaintext.len() + self.overhead());
         let head_bytes = HEAD_BYTES + self.prelude.len();
@@ -301,7 +311,7 @@ redacted!(Opener);
 enum State {
     /// The first record brings what the key is made with.
     First {
-        secrets: Arc<TrafficSecrets>,
+        secret: AnswerSecret,
         rpc: Context,
     },
     Live(Lane),
@@ -311,8 +321,8 @@ enum State {
 
 impl Opener {
     /// Of a client: the answers to an RPC.
-    pub(crate) fn answers(secrets: Arc<TrafficSecrets>, rpc: Context) -> Self {
-        Self(State::First { secrets, rpc })
+    pub(crate) fn answers(secret: AnswerSecret, rpc: Context) -> Self {
+        Self(State::First { secret, rpc })
     }
 
     /// Of a server: what follows the first record.
@@ -331,10 +341,10 @@ impl Opener {
         // Whatever goes wrong from here on, the stream is over.
         let state = core::mem::replace(&mut self.0, State::Broken);
         let (kind, mut lane, head) = match state {
-            State::First { secrets, rpc } => {
+            State::First { secret, rpc } => {
                 let (kind, mut reader) = read_kind(record)?;
                 let node: [u8; NODE_RANDOM_BYTES] = reader.array("node random")?;
-                let key = secrets.answer_key(&rpc.rpc, &node)?;
+                let key = secret.key(&node)?;
                 (kind, Lane::new(key, &rpc, Direction::ServerToClient), HEAD_BYTES + NODE_RANDOM_BYTES)
             }
             State::Live(lane) => (read_kind(record)?.0, lane, HEAD_BYTES),

@@ -96,8 +96,18 @@ impl TrafficSecrets {
         key(&self.requests, b"c2s rpc", rpc.as_bytes())
     }
 
-    /// The key of one node's answer to one RPC. Other nodes that have the same session draw other random bytes.
-    pub(crate) fn answer_key(&self, rpc: &RpcId, node: &[u8; NODE_RANDOM_BYTES]) -> Result<gcm::Key, Error> {
-        key(&self.answers, b"s2c rpc", &[&rpc.as_bytes()[..], node].concat())
+    /// What the keys of the answers to one RPC come from, whichever node answers.
+    pub(crate) fn answer_secret(&self, rpc: &RpcId) -> AnswerSecret {
+        AnswerSecret(expand_label(&self.answers, b"s2c rpc", rpc.as_bytes()))
+    }
+}
+
+/// What opens the answers to one RPC, and no other.
+pub(crate) struct AnswerSecret(Secret32);
+
+impl AnswerSecret {
+    /// The key of one node's answer. Other nodes that have the same session draw other random bytes.
+    pub(crate) fn key(&self, node: &[u8; NODE_RANDOM_BYTES]) -> Result<gcm::Key, Error> {
+        key(&self.0, b"node", node)
     }
 }

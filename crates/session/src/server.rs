@@ -1,10 +1,11 @@
 //! The server's side of a handshake: [`Server`], [`HelloAnswered`], [`Claim`], [`Authenticated`],
-//! [`ServerSession`].
+//! [`Acceptance`].
 //!
 //! Each step consumes the state before it.
 
 use tyto_pqc::mldsa::{ParameterSet, SigningKey};
 
+use crate::admission::{Admission, Opening};
 use crate::client::check_time;
 use crate::credential::{CredentialId, Verifier};
 use crate::draws::{Draws, Os};
@@ -27,7 +28,6 @@ pub struct Server {
     key: SigningKey,
     key_id: KeyId,
     suites: Suites,
-    limits: SessionLimits,
 }
 
 impl Server {
@@ -38,18 +38,12 @@ impl Server {
     ///
     /// # Security
     /// The key signs this server's handshakes and nothing else, and clients trust it for nothing else.
-    pub fn new(
-        audience: Name,
-        identity: Name,
-        key: SigningKey,
-        suites: Suites,
-        limits: SessionLimits,
-    ) -> Result<Self, Error> {
+    pub fn new(audience: Name, identity: Name, key: SigningKey, suites: Suites) -> Result<Self, Error> {
         if key.parameter_set() != ParameterSet::MlDsa65 {
             return Err(Error::KeyKind);
         }
         let key_id = KeyId::from_bytes(key.verifying_key().key_id());
-        Ok(Self { audience, identity, key, key_id, suites, limits })
+        Ok(Self { audience, identity, key, key_id, suites })
     }
 
     /// The id of the key that it signs with.
@@ -82,7 +76,6 @@ impl Server {
             nonce: draws.bytes()?,
             session_id: SessionId::from_bytes(draws.bytes()?),
             supported: self.suites.offer(),
-            limits: self.limits,
             identity: self.identity.clone(),
             key_id: self.key_id,
             ciphertext,
@@ -100,7 +93,7 @@ impl Server {
         let state = HelloAnswered {
             suite: hello.suite,
             session_id: hello.session_id,
-            limits: self.limits,
+            audience: self.audience.clone(),
             transcript,
             hash,
             secrets,
@@ -113,8 +106,8 @@ impl Server {
 /// A server that has answered a `ClientHello`.
 pub struct HelloAnswered {
     suite: Suite,
-    session_id: SessionId,
-    limits: SessionLimits,
+    pub(crate) session_id: SessionId,
+    audience: Name,
     transcript: Transcript,
     hash: TranscriptHash,
     secrets: HandshakeSecrets,
@@ -147,7 +140,7 @@ impl HelloAnswered {
         Ok(Claim {
             suite: self.suite,
             session_id: self.session_id,
-            limits: self.limits,
+            audience: self.audience,
             credential: finish.credential,
             proof: finish.proof,
             claimed,
@@ -162,7 +155,7 @@ impl HelloAnswered {
 pub struct Claim {
     suite: Suite,
     session_id: SessionId,
-    limits: SessionLimits,
+    audience: Name,
     credential: CredentialId,
     proof: Vec<u8>,
     claimed: TranscriptHash,
@@ -182,17 +175,64 @@ impl Claim {
     /// Checks the proof against what is known of the credential.
     ///
     /// # Errors
-    /// [`Error::ClientProof`] if it does not hold, or `verifier` is for another kind of credential;
+    /// [`Error::ClientProof`] if it does not hold, if there is none, or if `verifier` is for another kind of credential;
     /// [`Error::HandshakeExpired`].
-    ///
-    /// # Security
-    /// For an id that is not known, a random [`crate::MacKey`] makes the refusal take as long as that of a wrong proof.
     pub fn verify(self, verifier: &Verifier<'_>, now_ms: u64) -> Result<Authenticated, Error> {
         check_time(self.started_ms, now_ms)?;
         if !verifier.verify(&self.credential, &self.claimed, &self.proof) {
             return Err(Error::ClientProof);
         }
         Ok(Authenticated(self))
+    }
+
+    /// Accepts a client that claims no credential, as `principal`: nobody knows who it is. As
+    /// [`Authenticated::accept`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::ClientProof`] if it claims one, proven or not; as [`Authenticated::accept`].
+    pub fn accept_anonymous(
+        self,
+        principal: Name,
+        limits: SessionLimits,
+        admission: &impl Admission,
+        now_ms: u64,
+    ) -> Result<Acceptance, Error> {
+        if self.credential != CredentialId::None {
+            return Err(Error::ClientProof);
+        }
+        self.accept(principal, limits, admission, now_ms)
+    }
+
+    fn accept(
+        self,
+        principal: Name,
+        limits: SessionLimits,
+        admission: &impl Admission,
+        now_ms: u64,
+    ) -> Result<Acceptance, Error> {
+        check_time(self.started_ms, now_ms)?;
+        let (key, traffic) = self.secrets.into_session(&self.hash)?;
+        let message = Accepted { limits, principal: principal.clone() }.seal(&self.session_id, &key)?;
+        let expires_at_ms = limits.expiry_ms(self.started_ms);
+        let opening = Opening {
+            session: self.session_id,
+            principal: principal.clone(),
+            max_rpcs: limits.max_rpcs(),
+            expires_at_ms,
+        };
+        let opened = admission.open(opening, now_ms).map_err(Error::NotAdmitted)?;
+        let session = ServerSession {
+            suite: self.suite,
+            id: self.session_id,
+            audience: self.audience,
+            secrets: traffic,
+            credential: self.credential,
+            principal,
+            epoch: opened.epoch,
+            opened_at_ms: self.started_ms,
+            expires_at_ms,
+        };
+        Ok(Acceptance { session, message, displaced: opened.displaced })
     }
 
     #[cfg(test)]
@@ -207,33 +247,32 @@ pub struct Authenticated(Claim);
 redacted!(Authenticated);
 
 impl Authenticated {
-    /// Accepts the client as `principal`: the session and the message that tells the client. The session ends with its
-    /// limits or at `not_after_ms`, whichever is first: when the credential expires, say.
-    ///
-    /// The session carries nothing before an [`crate::Admission`] knows it.
+    /// Accepts the client as `principal`, and has `admission` know the session. The session ends with its limits or at
+    /// `not_after_ms`, whichever is first: when the credential expires, say.
     ///
     /// # Errors
-    /// [`Error::SessionExpired`] if less than a second would be left of it; [`Error::Crypto`] without memory.
+    /// [`Error::SessionExpired`] if less than a second would be left of it; [`Error::NotAdmitted`];
+    /// [`Error::HandshakeExpired`]; [`Error::Crypto`] without memory.
     pub fn accept(
         self,
         principal: Name,
+        limits: SessionLimits,
         not_after_ms: Option<u64>,
-    ) -> Result<(ServerSession, Vec<u8>), Error> {
-        let claim = self.0;
-        let not_after_ms = not_after_ms.unwrap_or(u64::MAX).min(claim.limits.expiry_ms(claim.started_ms));
-        let lifetime_s = (not_after_ms.saturating_sub(claim.started_ms) / 1000) as u32;
-        let limits = SessionLimits::new(lifetime_s, claim.limits.max_rpcs());
-        let limits = limits.map_err(|_| Error::SessionExpired)?;
-        let (key, traffic) = claim.secrets.into_session(&claim.hash)?;
-        let message = Accepted { lifetime_s, principal: principal.clone() }.seal(&claim.session_id, &key)?;
-        let session = ServerSession::new(
-            claim.suite,
-            claim.session_id,
-            traffic,
-            principal,
-            limits.max_rpcs(),
-            limits.expiry_ms(claim.started_ms),
-        );
-        Ok((session, message))
+        admission: &impl Admission,
+        now_ms: u64,
+    ) -> Result<Acceptance, Error> {
+        let limits = limits.ending_by(self.0.started_ms, not_after_ms.unwrap_or(u64::MAX))?;
+        self.0.accept(principal, limits, admission, now_ms)
     }
+}
+
+/// A session that has begun.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The session.
+    pub session: ServerSession,
+    /// What tells the client.
+    pub message: Vec<u8>,
+    /// An older session of the principal, which was forgotten to make room.
+    pub displaced: Option<SessionId>,
 }

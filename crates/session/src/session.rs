@@ -1,25 +1,27 @@
 //! Sessions, and the RPCs that travel in them.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
+use zeroize::Zeroize as _;
 
-use crate::admission::{Admission, Refusal, Ticket};
+use crate::admission::{Admission, Ticket};
+use crate::credential::CredentialId;
 use crate::draws::{Draws, Os};
 use crate::error::Error;
-use crate::limits::SessionLimits;
-use crate::name::{Name, RpcId, SessionId};
+use crate::limits::{MAX_CLOCK_SKEW_MS, SessionLimits};
+use crate::name::{Name, RpcId, SessionId, StoreEpoch};
 use crate::record::{Context, Direction, FirstRequest, Lane, Opened, Opener, Sealer};
 use crate::redacted;
-use crate::schedule::{NODE_RANDOM_BYTES, TrafficSecrets};
+use crate::schedule::{AnswerSecret, NODE_RANDOM_BYTES, TrafficSecrets};
 use crate::suite::Suite;
 
 /// The client's side of a session. Any number of RPCs can be under way at once.
 pub struct ClientSession {
     suite: Suite,
     id: SessionId,
-    secrets: Arc<TrafficSecrets>,
+    secrets: TrafficSecrets,
     server: Name,
     principal: Name,
+    opened_at_ms: u64,
     expires_at_ms: u64,
     rpcs_left: AtomicU32,
 }
@@ -34,10 +36,11 @@ impl ClientSession {
         server: Name,
         principal: Name,
         limits: SessionLimits,
-        expires_at_ms: u64,
+        opened_at_ms: u64,
     ) -> Self {
         let rpcs_left = AtomicU32::new(limits.max_rpcs());
-        Self { suite, id, secrets: Arc::new(secrets), server, principal, expires_at_ms, rpcs_left }
+        let expires_at_ms = limits.expiry_ms(opened_at_ms);
+        Self { suite, id, secrets, server, principal, opened_at_ms, expires_at_ms, rpcs_left }
     }
 
     /// The session's id.
@@ -92,7 +95,8 @@ impl ClientSession {
         now_ms: u64,
     ) -> Result<(Sealer, Opener), Error> {
         Context::check_method(method)?;
-        if now_ms >= self.expires_at_ms {
+        // With a clock that went back, nobody knows how old the session is.
+        if !(self.opened_at_ms..self.expires_at_ms).contains(&now_ms) {
             return Err(Error::SessionExpired);
         }
         let take_one = |left: u32| left.checked_sub(1);
@@ -108,7 +112,8 @@ impl ClientSession {
         };
         let lane = Lane::new(self.secrets.request_key(&rpc.rpc)?, &rpc, Direction::ClientToServer);
         let prelude = [&rpc.session.as_bytes()[..], rpc.rpc.as_bytes()].concat();
-        Ok((Sealer::new(lane, prelude), Opener::answers(Arc::clone(&self.secrets), rpc)))
+        let answers = Opener::answers(self.secrets.answer_secret(&rpc.rpc), rpc);
+        Ok((Sealer::new(lane, prelude), answers))
     }
 }
 
@@ -116,26 +121,18 @@ impl ClientSession {
 pub struct ServerSession {
     pub(crate) suite: Suite,
     pub(crate) id: SessionId,
-    pub(crate) secrets: Arc<TrafficSecrets>,
+    pub(crate) audience: Name,
+    pub(crate) secrets: TrafficSecrets,
+    pub(crate) credential: CredentialId,
     pub(crate) principal: Name,
-    pub(crate) max_rpcs: u32,
+    pub(crate) epoch: StoreEpoch,
+    pub(crate) opened_at_ms: u64,
     pub(crate) expires_at_ms: u64,
 }
 
 redacted!(ServerSession);
 
 impl ServerSession {
-    pub(crate) fn new(
-        suite: Suite,
-        id: SessionId,
-        secrets: TrafficSecrets,
-        principal: Name,
-        max_rpcs: u32,
-        expires_at_ms: u64,
-    ) -> Self {
-        Self { suite, id, secrets: Arc::new(secrets), principal, max_rpcs, expires_at_ms }
-    }
-
     /// The session's id.
     pub fn id(&self) -> SessionId {
         self.id
@@ -146,14 +143,14 @@ impl ServerSession {
         self.suite
     }
 
+    /// What the client proved its identity with. It may have been revoked since: whoever serves an RPC looks.
+    pub fn credential(&self) -> &CredentialId {
+        &self.credential
+    }
+
     /// What the client was accepted as.
     pub fn principal(&self) -> &Name {
         &self.principal
-    }
-
-    /// How many RPCs it carries.
-    pub fn max_rpcs(&self) -> u32 {
-        self.max_rpcs
     }
 
     /// When it expires.
@@ -161,8 +158,14 @@ impl ServerSession {
         self.expires_at_ms
     }
 
+    /// Whether an RPC may begin: not before the session did, as far as servers agree about the time, and not after its end.
+    pub(crate) fn check_time(&self, now_ms: u64) -> Result<(), Error> {
+        let begins_ms = self.opened_at_ms.saturating_sub(MAX_CLOCK_SKEW_MS);
+        if (begins_ms..self.expires_at_ms).contains(&now_ms) { Ok(()) } else { Err(Error::SessionExpired) }
+    }
+
     /// Opens the first record of an RPC of `method`. It is the client's, but perhaps not for the first time: its content
-    /// is given out with the admission.
+    /// is given out with the admission, and wiped without.
     ///
     /// # Errors
     /// [`Error::Method`], [`Error::Malformed`], [`Error::Version`], [`Error::OtherSession`], [`Error::SessionExpired`],
@@ -174,9 +177,7 @@ impl ServerSession {
         now_ms: u64,
     ) -> Result<PendingRpc<B>, Error> {
         Context::check_method(method)?;
-        if now_ms >= self.expires_at_ms {
-            return Err(Error::SessionExpired);
-        }
+        self.check_time(now_ms)?;
         let record = first_record.as_mut();
         let first = FirstRequest::read(record)?;
         if first.session != self.id {
@@ -191,65 +192,64 @@ impl ServerSession {
         };
         let mut lane = Lane::new(self.secrets.request_key(&rpc.rpc)?, &rpc, Direction::ClientToServer);
         let plaintext = lane.open(first.kind, FirstRequest::HEAD_BYTES, record, now_ms)?;
-        let opened = Opened { kind: first.kind, plaintext };
-        let requests = Opener::after_first(lane, first.kind);
-        let secrets = Arc::clone(&self.secrets);
-        Ok(PendingRpc { rpc, secrets, max_rpcs: self.max_rpcs, first_record, opened, requests })
+        Ok(PendingRpc {
+            ticket: Ticket { session: self.id, rpc: rpc.rpc, epoch: self.epoch },
+            answer_secret: self.secrets.answer_secret(&rpc.rpc),
+            rpc,
+            opened: Opened { kind: first.kind, plaintext },
+            first_record: Held(Some(first_record)),
+            requests: Opener::after_first(lane, first.kind),
+        })
     }
 }
 
-/// An RPC whose first record is authentic, and which may have been served before.
-pub struct PendingRpc<B> {
+/// Opened content that nobody may have yet.
+struct Held<B: AsMut<[u8]>>(Option<B>);
+
+impl<B: AsMut<[u8]>> Drop for Held<B> {
+    fn drop(&mut self) {
+        if let Some(bytes) = &mut self.0 {
+            bytes.as_mut().zeroize();
+        }
+    }
+}
+
+/// An RPC whose first record is authentic, and which may have been served before. The record is wiped if this is dropped.
+pub struct PendingRpc<B: AsMut<[u8]>> {
+    ticket: Ticket,
+    answer_secret: AnswerSecret,
     rpc: Context,
-    secrets: Arc<TrafficSecrets>,
-    max_rpcs: u32,
-    first_record: B,
     opened: Opened,
+    first_record: Held<B>,
     requests: Opener,
 }
 
-redacted!(PendingRpc<B>);
+redacted!(PendingRpc<B: AsMut<[u8]>>);
 
-impl<B> PendingRpc<B> {
-    /// What is to be admitted, once and for all processes that serve the session.
-    pub fn ticket(&self) -> Ticket {
-        Ticket {
-            session: self.rpc.session,
-            rpc: self.rpc.rpc,
-            max_rpcs: self.max_rpcs,
-            expires_at_ms: self.rpc.expires_at_ms,
-        }
-    }
-
-    /// Has `admission` decide.
+impl<B: AsMut<[u8]>> PendingRpc<B> {
+    /// Has `admission` decide, once and for all processes that serve the session.
     ///
     /// # Errors
     /// [`Error::NotAdmitted`]; [`Error::Crypto`] without randomness or memory.
     pub fn admit(self, admission: &impl Admission, now_ms: u64) -> Result<AdmittedRpc<B>, Error> {
-        let decision = admission.admit(&self.ticket(), now_ms);
-        self.resolve(decision)
+        self.admit_with(&mut Os, admission, now_ms)
     }
 
-    /// Goes on with a decision that was made elsewhere, about [`PendingRpc::ticket`]: by a store that takes its time.
-    ///
-    /// # Errors
-    /// As for [`PendingRpc::admit`].
-    pub fn resolve(self, decision: Result<(), Refusal>) -> Result<AdmittedRpc<B>, Error> {
-        self.resolve_with(&mut Os, decision)
-    }
-
-    pub(crate) fn resolve_with(
-        self,
+    pub(crate) fn admit_with(
+        mut self,
         draws: &mut impl Draws,
-        decision: Result<(), Refusal>,
+        admission: &impl Admission,
+        now_ms: u64,
     ) -> Result<AdmittedRpc<B>, Error> {
-        decision.map_err(Error::NotAdmitted)?;
         let node: [u8; NODE_RANDOM_BYTES] = draws.bytes()?;
-        let key = self.secrets.answer_key(&self.rpc.rpc, &node)?;
+        let key = self.answer_secret.key(&node)?;
         let lane = Lane::new(key, &self.rpc, Direction::ServerToClient);
+        admission.admit(&self.ticket, now_ms).map_err(Error::NotAdmitted)?;
+        // It was put there when this was made, and nothing else takes it.
+        let first_record = self.first_record.0.take().ok_or(Error::StreamOver)?;
         Ok(AdmittedRpc {
             id: self.rpc.rpc,
-            first_record: self.first_record,
+            first_record,
             opened: self.opened,
             requests: self.requests,
             answers: Sealer::new(lane, node.to_vec()),

@@ -85,9 +85,9 @@ impl<'a> Reader<'a> {
         Offer::from_ids(ids).ok_or_else(|| self.malformed(field))
     }
 
-    /// Everything that is left.
-    pub(crate) fn rest(&mut self) -> &'a [u8] {
-        core::mem::take(&mut self.rest)
+    /// Zeros up to the end.
+    pub(crate) fn padding(self) -> Result<(), Error> {
+        if self.rest.iter().all(|&byte| byte == 0) { Ok(()) } else { Err(self.malformed("padding")) }
     }
 
     pub(crate) fn finish(self) -> Result<(), Error> {

@@ -2,80 +2,147 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::world::name;
 use crate::*;
 
 const END: u64 = 1000;
+const RPCS: u32 = 3;
 
 fn session(number: u8) -> SessionId {
     SessionId::from_bytes([number; 16])
 }
 
-fn ticket(of: u8, rpc: u32) -> Ticket {
+fn admission(rpcs: usize, sessions_per_principal: usize) -> MemoryAdmission {
+    MemoryAdmission::new(Room { rpcs, sessions_per_principal }).unwrap()
+}
+
+fn opening(number: u8, principal: &str, expires_at_ms: u64) -> Opening {
+    Opening { session: session(number), principal: name(principal), max_rpcs: RPCS, expires_at_ms }
+}
+
+/// Opens a session, for RPCs that are then numbered.
+fn open(
+    admission: &MemoryAdmission,
+    number: u8,
+    principal: &str,
+    now_ms: u64,
+) -> impl Fn(u32) -> Ticket + use<> {
+    let epoch = admission.open(opening(number, principal, END), now_ms).unwrap().epoch;
+    move |rpc| Ticket { session: session(number), rpc: rpc_id(rpc), epoch }
+}
+
+fn rpc_id(rpc: u32) -> RpcId {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&rpc.to_le_bytes());
-    Ticket { session: session(of), rpc: RpcId::from_bytes(id), max_rpcs: 3, expires_at_ms: END }
+    RpcId::from_bytes(id)
 }
 
 #[test]
 fn each_rpc_is_admitted_once_in_each_session() {
-    let admission = MemoryAdmission::new(2, 100);
-    (1..=2).for_each(|number| admission.open(session(number), END, 0).unwrap());
-    for (of, rpc) in [(1, 7), (2, 7), (1, 8), (2, 8)] {
-        assert_eq!(admission.admit(&ticket(of, rpc), 0), Ok(()));
-        assert_eq!(admission.admit(&ticket(of, rpc), 0), Err(Refusal::Repeated));
+    let admission = admission(100, 2);
+    let tickets = [1, 2].map(|number| open(&admission, number, "acme", 0));
+    for (of, rpc) in [(0, 7), (1, 7), (0, 8), (1, 8)] {
+        assert_eq!(admission.admit(&tickets[of](rpc), 0), Ok(()));
+        assert_eq!(admission.admit(&tickets[of](rpc), 0), Err(Refusal::Repeated));
     }
-    assert_eq!(admission.admit(&ticket(1, 7), END - 1), Err(Refusal::Repeated), "as long as it lives");
+    assert_eq!(admission.admit(&tickets[0](7), END - 1), Err(Refusal::Repeated), "as long as it lives");
 }
 
 #[test]
 fn only_as_many_as_the_session_carries() {
-    let admission = MemoryAdmission::new(1, 100);
-    admission.open(session(1), END, 0).unwrap();
-    (0..3).for_each(|rpc| assert_eq!(admission.admit(&ticket(1, rpc), 0), Ok(())));
-    assert_eq!(admission.admit(&ticket(1, 3), 0), Err(Refusal::Exhausted));
-    assert_eq!(admission.admit(&ticket(1, 1), 0), Err(Refusal::Repeated));
+    let admission = admission(100, 1);
+    let ticket = open(&admission, 1, "acme", 0);
+    (0..RPCS).for_each(|rpc| assert_eq!(admission.admit(&ticket(rpc), 0), Ok(())));
+    assert_eq!(admission.admit(&ticket(RPCS), 0), Err(Refusal::Exhausted));
+    assert_eq!(admission.admit(&ticket(1), 0), Err(Refusal::Repeated));
 }
 
 #[test]
 fn unknown_expired_and_closed_sessions_carry_nothing() {
-    let admission = MemoryAdmission::new(2, 100);
-    assert_eq!(admission.admit(&ticket(1, 0), 0), Err(Refusal::UnknownSession));
-    admission.open(session(1), END, 0).unwrap();
-    assert_eq!(admission.open(session(1), END, 0), Err(Refusal::Repeated));
-    assert_eq!(admission.admit(&ticket(1, 0), END), Err(Refusal::UnknownSession));
-    assert_eq!(admission.admit(&ticket(1, 0), END - 1), Ok(()));
-    admission.close(session(1));
-    assert_eq!(admission.admit(&ticket(1, 1), 0), Err(Refusal::UnknownSession));
+    let admission = admission(100, 3);
+    let ticket = open(&admission, 1, "acme", 0);
+    let unknown = Ticket { session: session(9), ..ticket(0) };
+    assert_eq!(admission.admit(&unknown, 0), Err(Refusal::UnknownSession));
+    assert_eq!(admission.open(opening(1, "acme", END), 0), Err(Refusal::Repeated));
+    assert_eq!(admission.admit(&ticket(0), END - 1), Ok(()));
+    assert_eq!(admission.admit(&ticket(1), END), Err(Refusal::UnknownSession));
+    assert_eq!(
+        admission.admit(&ticket(2), END - 1),
+        Err(Refusal::UnknownSession),
+        "though the clock went back"
+    );
+    let ticket = open(&admission, 2, "acme", 0);
+    assert_eq!(
+        admission.admit(&ticket(0), END - 1),
+        Err(Refusal::UnknownSession),
+        "the clock says it is over"
+    );
 }
 
-/// Room comes back with the end of a session, never by forgetting what a living one has carried.
 #[test]
-fn when_it_is_full_it_refuses() {
-    let admission = MemoryAdmission::new(2, 4);
-    admission.open(session(1), END, 0).unwrap();
-    admission.open(session(2), END + 1, 0).unwrap();
-    assert_eq!(admission.open(session(3), END, 0), Err(Refusal::Full));
-    (0..3).for_each(|rpc| assert_eq!(admission.admit(&ticket(1, rpc), 0), Ok(())));
-    let second = |rpc| Ticket { expires_at_ms: END + 1, ..ticket(2, rpc) };
-    assert_eq!(admission.admit(&second(0), 0), Ok(()));
-    assert_eq!(admission.admit(&second(1), 0), Err(Refusal::Full));
-    assert_eq!(admission.admit(&second(0), 0), Err(Refusal::Repeated));
-    assert_eq!(admission.admit(&second(1), END), Ok(()), "the first session has expired");
-    assert_eq!(admission.admit(&ticket(1, 0), 0), Err(Refusal::UnknownSession), "even if a clock goes back");
+fn a_closed_session_carries_nothing() {
+    let admission = admission(100, 3);
+    let ticket = open(&admission, 1, "acme", 0);
+    assert_eq!(admission.admit(&ticket(0), 0), Ok(()));
+    admission.close(session(1));
+    assert_eq!(admission.admit(&ticket(1), 0), Err(Refusal::UnknownSession));
+}
+
+/// Room is kept when a session opens, and comes back with its end: what was admitted in a living one is not forgotten.
+#[test]
+fn when_it_is_full_no_more_sessions_open() {
+    let admission = admission(2 * RPCS as usize, 9);
+    let first = open(&admission, 1, "acme", 0);
+    let second = admission.open(opening(2, "acme", END + 1), 0).unwrap();
+    let second = |rpc| Ticket { session: session(2), rpc: rpc_id(rpc), epoch: second.epoch };
+    assert_eq!(admission.open(opening(3, "other", END), 0), Err(Refusal::Full));
+    for rpc in 0..RPCS {
+        assert_eq!(admission.admit(&first(rpc), 0), Ok(()), "its room was kept");
+        assert_eq!(admission.admit(&second(rpc), 0), Ok(()));
+    }
+    assert!(admission.open(opening(3, "other", END + 9), END).is_ok(), "the first session has expired");
     assert_eq!(admission.admit(&second(0), END), Err(Refusal::Repeated));
-    assert_eq!(admission.open(session(3), END + 9, END), Ok(()));
+    assert_eq!(admission.open(opening(4, "other", END + 9), END), Err(Refusal::Full));
     admission.close(session(2));
-    let third = |rpc| Ticket { expires_at_ms: END + 9, ..ticket(3, rpc) };
-    (0..3).for_each(|rpc| assert_eq!(admission.admit(&third(rpc), END), Ok(())));
+    assert!(admission.open(opening(4, "other", END + 9), END).is_ok());
+}
+
+/// Whoever opens session after session loses its own, and nobody else's.
+#[test]
+fn a_principal_displaces_its_own_sessions_only() {
+    let admission = admission(100, 2);
+    let victim = open(&admission, 1, "acme", 0);
+    let tickets: Vec<_> = (2..4).map(|number| open(&admission, number, "greedy", 0)).collect();
+    assert_eq!(admission.admit(&tickets[0](0), 0), Ok(()));
+    for number in 4..10 {
+        let opened = admission.open(opening(number, "greedy", END), 0).unwrap();
+        assert_eq!(opened.displaced, Some(session(number - 2)), "the oldest");
+    }
+    assert_eq!(admission.admit(&tickets[0](0), 0), Err(Refusal::UnknownSession));
+    assert_eq!(admission.admit(&victim(0), 0), Ok(()));
+}
+
+/// A store that took over without the last writes has another epoch: what was admitted before is not admitted again, even
+/// if it knows a session of that id.
+#[test]
+fn after_a_loss_no_session_is_known() {
+    let lost = admission(100, 2);
+    let ticket = open(&lost, 1, "acme", 0);
+    assert_eq!(lost.admit(&ticket(0), 0), Ok(()));
+    let next = admission(100, 2);
+    let fresh = open(&next, 1, "acme", 0);
+    assert_eq!(next.admit(&ticket(0), 0), Err(Refusal::UnknownSession));
+    assert_eq!(next.admit(&fresh(0), 0), Ok(()));
 }
 
 #[test]
 fn of_many_at_once_one_is_admitted() {
-    let admission = MemoryAdmission::new(1, 1000);
-    admission.open(session(1), END, 0).unwrap();
+    let admission = admission(1000, 1);
+    let opening = Opening { max_rpcs: 1000, ..opening(1, "acme", END) };
+    let epoch = admission.open(opening, 0).unwrap().epoch;
     for rpc in 0..200 {
         let admitted = AtomicUsize::new(0);
-        let ticket = Ticket { max_rpcs: 1000, ..ticket(1, rpc) };
+        let ticket = Ticket { session: session(1), rpc: rpc_id(rpc), epoch };
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

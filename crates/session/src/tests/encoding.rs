@@ -143,7 +143,7 @@ fn the_longest_messages_are_as_long_as_stated() {
     let mut trusted = TrustedServers::new(name(&longest));
     trusted.add(name(&longest), key.verifying_key().clone()).unwrap();
     let limits = SessionLimits::new(1, 1).unwrap();
-    let server = Server::new(name(&longest), name(&longest), key, suites(&BOTH), limits).unwrap();
+    let server = Server::new(name(&longest), name(&longest), key, suites(&BOTH)).unwrap();
     let (client, hello) = Client::new(trusted, suites(&BOTH)).start(NOW).unwrap();
     let shorter_lists = 2 * (MAX_SUITES - BOTH.len());
     assert_eq!(hello.len(), MAX_CLIENT_HELLO_BYTES - shorter_lists);
@@ -151,12 +151,24 @@ fn the_longest_messages_are_as_long_as_stated() {
     assert_eq!(answer.len(), MAX_SERVER_HELLO_BYTES - shorter_lists);
     let signer = super::seeded::signing_key(1);
     let (client, finish) = client.receive(&answer, &Credential::Signature(&signer), NOW).unwrap();
-    assert_eq!(finish.len(), MAX_CLIENT_FINISH_BYTES);
+    assert_eq!(finish.len(), CLIENT_FINISH_BYTES);
     let claim = server.receive(&finish, NOW).unwrap();
     let known = claim.verify(&Verifier::Signature(signer.verifying_key()), NOW).unwrap();
-    let (server, accepted) = known.accept(name(&longest), None).unwrap();
-    assert_eq!(accepted.len(), MAX_ACCEPTED_BYTES);
-    let state = StateKey::new(&tyto_pqc::Secret32::random().unwrap()).unwrap();
-    assert_eq!(server.export(&state).unwrap().len(), MAX_STATE_BYTES);
-    assert!(client.receive(&accepted, NOW).is_ok());
+    let Acceptance { mut session, message, .. } =
+        known.accept(name(&longest), limits, None, &admission(), NOW).unwrap();
+    assert_eq!(message.len(), ACCEPTED_BYTES);
+    let state = StateKey::new(&tyto_pqc::Secret32::random().unwrap(), NOW).unwrap();
+    session.credential = CredentialId::Mac(name(&longest));
+    assert_eq!(session.export(&state, NOW).unwrap().len(), MAX_STATE_BYTES);
+    assert!(client.receive(&message, NOW).is_ok());
+}
+
+/// Neither the kind of credential nor the length of a name can be told from the lengths of sealed messages.
+#[test]
+fn sealed_messages_of_the_handshake_have_one_length() {
+    for who in EVERYBODY {
+        let (_, _, flights) = World::new(&BOTH[1..]).connect(who);
+        assert_eq!(flights.client_finish.len(), CLIENT_FINISH_BYTES, "{who:?}");
+        assert_eq!(flights.accepted.len(), ACCEPTED_BYTES, "{who:?}");
+    }
 }

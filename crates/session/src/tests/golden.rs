@@ -18,11 +18,24 @@ use crate::schedule::{HandshakeSecrets, expand_label};
 use crate::transcript::Transcript;
 use crate::*;
 
-/// Name of the file, suites in order of preference, and the client's credential.
-const CASES: [(&str, &[Suite], Who); 3] = [
-    ("ml-kem-768-api-key", &[Suite::MlKem768], Who::ApiKey),
-    ("ml-kem-768-anonymous", &[Suite::MlKem768, Suite::MlKem1024], Who::Nobody),
-    ("ml-kem-1024-signature", &BOTH, Who::Signer),
+struct Case {
+    file: &'static str,
+    /// What the client offers, the best first.
+    offered: &'static [Suite],
+    /// What the server supports, in another order or number, so that none is mistaken for the other.
+    supported: &'static [Suite],
+    who: Who,
+}
+
+const CASES: [Case; 3] = [
+    Case { file: "ml-kem-768-api-key", offered: &[Suite::MlKem768], supported: &BOTH, who: Who::ApiKey },
+    Case {
+        file: "ml-kem-768-anonymous",
+        offered: &[Suite::MlKem768, Suite::MlKem1024],
+        supported: &BOTH,
+        who: Who::Nobody,
+    },
+    Case { file: "ml-kem-1024-signature", offered: &BOTH, supported: &[Suite::MlKem1024], who: Who::Signer },
 ];
 
 fn path(name: &str) -> PathBuf {
@@ -43,9 +56,10 @@ fn unhex(value: &Value) -> Vec<u8> {
 }
 
 const STATE_KEY_FROM: u8 = 0xc0;
+const EPOCH_FROM: u8 = 0xe0;
 
 fn state_key() -> StateKey {
-    StateKey::new(&Secret32::from_bytes(counting(STATE_KEY_FROM))).unwrap()
+    StateKey::new(&Secret32::from_bytes(counting(STATE_KEY_FROM)), NOW).unwrap()
 }
 
 /// Hashes and secrets of a handshake, from its messages.
@@ -102,21 +116,25 @@ fn finish_of(flights: &Flights) -> crate::finish::ClientFinish {
 fn rpc(client: &ClientSession, server: &ServerSession) -> Value {
     let (mut requests, mut opener) = client.begin_with(&mut Seeded::new("rpc"), METHOD, NOW).unwrap();
     let long: Vec<u8> = (0..100).collect();
-    let sent = [(Kind::Data, &b"a request"[..]), (Kind::Data, &long), (Kind::End, b"")];
+    let sent = [(Kind::Head, &b"head"[..]), (Kind::Data, &long), (Kind::End, b"")];
     let sent = sent.map(|(kind, text)| (kind, text.to_vec(), requests.seal(kind, text, NOW).unwrap()));
     let pending = server.receive(METHOD, sent[0].2.clone(), NOW).unwrap();
-    let mut served = pending.resolve_with(&mut Seeded::new("node"), Ok(())).unwrap();
+    let mut served = pending.admit_with(&mut Seeded::new("node"), &AdmitsAll, NOW).unwrap();
     for (kind, text, record) in &sent[1..] {
         assert_eq!(opened(&mut served.requests, record), Ok((*kind, text.clone())));
     }
-    let answered = [(Kind::Data, &b"an answer"[..]), (Kind::End, b"status")]
+    let answered = [(Kind::Head, &b""[..]), (Kind::Data, b"an answer"), (Kind::End, b"status")]
         .map(|(kind, text)| (kind, text.to_vec(), served.answers.seal(kind, text, NOW).unwrap()));
     for (kind, text, record) in &answered {
         assert_eq!(opened(&mut opener, record), Ok((*kind, text.clone())));
     }
     let records = |all: &[(Kind, Vec<u8>, Vec<u8>)]| -> Vec<Value> {
         let one = |(kind, text, record): &(Kind, Vec<u8>, Vec<u8>)| {
-            let kind = if *kind == Kind::End { "end" } else { "data" };
+            let kind = match kind {
+                Kind::Head => "head",
+                Kind::Data => "data",
+                Kind::End => "end",
+            };
             json!({ "kind": kind, "plaintext": hex(text), "record": hex(record) })
         };
         all.iter().map(one).collect()
@@ -131,8 +149,11 @@ fn rpc(client: &ClientSession, server: &ServerSession) -> Value {
 }
 
 /// Everything but the sealed state.
-fn made(list: &[Suite], who: Who) -> (Value, ServerSession) {
-    let world = World::new(list);
+fn made(case: &Case) -> (Value, ServerSession) {
+    let who = case.who;
+    let mut world = World::new(case.offered);
+    world.server = super::world::server(IDENTITY, 0, case.supported);
+    let ids = |list: &[Suite]| list.iter().map(|suite| suite.id()).collect::<Vec<_>>();
     let (client, server, flights) = world.seeded_connect(who);
     let credential = match who {
         Who::Nobody => json!({ "kind": "none" }),
@@ -149,7 +170,8 @@ fn made(list: &[Suite], who: Who) -> (Value, ServerSession) {
         }),
     };
     let value = json!({
-        "suites": list.iter().map(|suite| suite.id()).collect::<Vec<_>>(),
+        "suites": ids(case.offered),
+        "server_suites": ids(case.supported),
         "audience": AUDIENCE,
         "identity": IDENTITY,
         "principal": PRINCIPAL,
@@ -167,7 +189,11 @@ fn made(list: &[Suite], who: Who) -> (Value, ServerSession) {
         "accepted": hex(&flights.accepted),
         "schedule": schedule(&flights, &finish_of(&flights)),
         "rpc": rpc(&client, &server),
-        "state": { "key": hex(&counting::<32>(STATE_KEY_FROM)), "expires_at_ms": server.expires_at_ms() },
+        "state": {
+            "key": hex(&counting::<32>(STATE_KEY_FROM)),
+            "opened_at_ms": NOW,
+            "expires_at_ms": server.expires_at_ms(),
+        },
     });
     (value, server)
 }
@@ -175,18 +201,22 @@ fn made(list: &[Suite], who: Who) -> (Value, ServerSession) {
 #[test]
 fn golden_transcripts_are_made_again_byte_for_byte() {
     let regenerate = std::env::var_os("TYTO_REGENERATE_VECTORS").is_some();
-    for (file, list, who) in CASES {
-        let (mut value, server) = made(list, who);
+    for case in &CASES {
+        let file = case.file;
+        let (mut value, mut server) = made(case);
+        server.epoch = StoreEpoch::from_bytes(counting(EPOCH_FROM));
+        value["state"]["epoch"] = hex(server.epoch.as_bytes()).into();
         let sealed = if regenerate {
-            server.export(&state_key()).unwrap()
+            server.export(&state_key(), NOW).unwrap()
         } else {
             let text = fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
             unhex(&serde_json::from_str::<Value>(&text).unwrap()["state"]["sealed"])
         };
-        let loaded = ServerSession::import(&state_key(), server.id(), &sealed, NOW).unwrap();
+        let loaded = ServerSession::import(&state_key(), &name(AUDIENCE), server.id(), &sealed, NOW).unwrap();
         assert_eq!(loaded.secrets.requests, server.secrets.requests, "{file}");
         assert_eq!(loaded.secrets.answers, server.secrets.answers, "{file}");
-        assert_eq!((loaded.expires_at_ms(), loaded.max_rpcs()), (server.expires_at_ms(), server.max_rpcs()));
+        assert_eq!((loaded.expires_at_ms(), loaded.opened_at_ms), (server.expires_at_ms(), NOW));
+        assert_eq!((loaded.epoch, loaded.credential()), (server.epoch, server.credential()));
         assert_eq!((loaded.principal(), loaded.suite()), (server.principal(), server.suite()));
         value["state"]["sealed"] = hex(&sealed).into();
         let text = serde_json::to_string_pretty(&value).unwrap() + "\n";

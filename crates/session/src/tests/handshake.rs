@@ -22,14 +22,13 @@ fn both_sides_agree_whatever_the_suite_and_the_credential() {
             let world = World::new(list);
             let (client, server, _) = world.connect(who);
             assert_eq!((client.suite(), client.id()), (list[0], server.id()));
-            assert_eq!((server.suite(), server.max_rpcs()), (list[0], MAX));
+            assert_eq!((server.suite(), client.rpcs_left()), (list[0], MAX));
+            assert_eq!(server.credential(), &world.credential(who).id().unwrap());
             assert_eq!((client.server(), client.principal()), (&name(IDENTITY), &name(PRINCIPAL)));
             assert_eq!(server.principal(), client.principal());
             assert_eq!(client.expires_at_ms(), NOW + 1000 * u64::from(LIFETIME_S));
             assert_eq!(server.expires_at_ms(), client.expires_at_ms());
-            let admission = MemoryAdmission::new(1, 10);
-            admission.open(server.id(), server.expires_at_ms(), NOW).unwrap();
-            let mut call = call(&client, &server, &admission);
+            let mut call = call(&client, &server, &world.admission);
             let answer = call.served.answers.seal(Kind::End, b"answer", NOW).unwrap();
             assert_eq!(opened(&mut call.answers, &answer), Ok((Kind::End, b"answer".to_vec())));
         }
@@ -102,7 +101,6 @@ fn forged_answer(
         nonce: random::bytes().unwrap(),
         session_id: SessionId::from_bytes(random::bytes().unwrap()),
         supported: any.offer(),
-        limits: limits(),
         identity: name(IDENTITY),
         key_id: KeyId::from_bytes(key.verifying_key().key_id()),
         ciphertext,
@@ -247,10 +245,17 @@ fn a_bare_credential_relayed_to_another_server_is_refused() {
         let draws = &mut world.client_draws.again();
         let own = world.client.start_with(draws, BOTH[0], NOW).unwrap();
         let (server, server_answer) = world.seeded_answer(&own.1).unwrap();
-        let relayed = finish_with(&own.1, &server_answer, stolen.credential, |_| stolen.proof);
+        let credential = stolen.credential.clone();
+        let relayed = finish_with(&own.1, &server_answer, credential, |_| stolen.proof);
         let claim = server.receive(&relayed, NOW).unwrap();
         assert_eq!(claim.credential(), &world.credential(who).id().unwrap());
         assert_eq!(error(claim.verify(&world.verifier(who), NOW)), Error::ClientProof, "{who:?}");
+        // Nothing but the proof was wrong: one that is made for this handshake holds.
+        let (server, server_answer) = world.seeded_answer(&own.1).unwrap();
+        let honest = finish_with(&own.1, &server_answer, stolen.credential, |hash| {
+            world.credential(who).prove(&mut world.client_draws.again(), hash).unwrap()
+        });
+        assert!(server.receive(&honest, NOW).unwrap().verify(&world.verifier(who), NOW).is_ok(), "{who:?}");
         // The message as it was.
         let (server, _) = world.seeded_answer(&own.1).unwrap();
         assert_eq!(error(server.receive(&finish, NOW)), Error::NotAuthentic { part: Part::ClientFinish });
@@ -288,12 +293,13 @@ fn a_client_that_does_not_prove_its_credential_is_refused() {
     let of_87 = SigningKey::generate_for(mldsa::ParameterSet::MlDsa87).unwrap();
     let cases = [
         (Who::ApiKey, Verifier::Mac(&wrong)),
-        (Who::ApiKey, Verifier::None),
+        (Who::ApiKey, Verifier::Unknown),
         (Who::ApiKey, Verifier::Signature(world.client_key.verifying_key())),
         (Who::Signer, Verifier::Signature(other.verifying_key())),
         (Who::Signer, Verifier::Signature(of_87.verifying_key())),
         (Who::Signer, Verifier::Mac(&world.mac_key)),
-        (Who::Signer, Verifier::None),
+        (Who::Signer, Verifier::Unknown),
+        (Who::Nobody, Verifier::Unknown),
         (Who::Nobody, Verifier::Mac(&world.mac_key)),
         (Who::Nobody, Verifier::Signature(world.client_key.verifying_key())),
     ];
@@ -384,20 +390,23 @@ fn a_hello_for_another_audience_is_refused() {
 fn a_handshake_that_takes_too_long_is_refused_at_each_step() {
     let world = World::new(&BOTH);
     let (in_time, late) = (NOW + MAX_HANDSHAKE_MS, NOW + MAX_HANDSHAKE_MS + 1);
-    let steps = |at: [u64; 4]| -> Result<(), Error> {
+    let steps = |at: [u64; 5]| -> Result<(), Error> {
         let (client, hello) = world.client.start(NOW)?;
         let (server, answer) = world.server.answer(&hello, NOW)?;
         let (client, finish) = client.receive(&answer, &world.credential(Who::ApiKey), at[0])?;
         let claim = server.receive(&finish, at[1])?;
-        let (_, accepted) =
-            claim.verify(&world.verifier(Who::ApiKey), at[2])?.accept(name(PRINCIPAL), None)?;
-        client.receive(&accepted, at[3]).map(|_| ())
+        let known = claim.verify(&world.verifier(Who::ApiKey), at[2])?;
+        let accepted = known.accept(name(PRINCIPAL), limits(), None, &world.admission, at[3])?;
+        client.receive(&accepted.message, at[4]).map(|_| ())
     };
-    assert_eq!(steps([in_time; 4]), Ok(()));
-    for step in 0..4 {
-        let mut at = [NOW; 4];
-        at[step] = late;
-        assert_eq!(steps(at), Err(Error::HandshakeExpired), "step {step}");
+    assert_eq!(steps([in_time; 5]), Ok(()));
+    for step in 0..5 {
+        // A clock that went back does not make it younger.
+        for wrong in [late, NOW - 1] {
+            let mut at = [NOW; 5];
+            at[step] = wrong;
+            assert_eq!(steps(at), Err(Error::HandshakeExpired), "step {step}");
+        }
     }
 }
 
@@ -410,8 +419,9 @@ fn a_session_ends_with_its_credential() {
         let (server, answer) = world.server.answer(&hello, NOW)?;
         let (client, finish) = client.receive(&answer, &world.credential(Who::ApiKey), NOW)?;
         let known = server.receive(&finish, NOW)?.verify(&world.verifier(Who::ApiKey), NOW)?;
-        let (server, accepted) = known.accept(name(PRINCIPAL), Some(not_after_ms))?;
-        Ok((client.receive(&accepted, NOW)?.expires_at_ms(), server.expires_at_ms()))
+        let limits = limits();
+        let accepted = known.accept(name(PRINCIPAL), limits, Some(not_after_ms), &world.admission, NOW)?;
+        Ok((client.receive(&accepted.message, NOW)?.expires_at_ms(), accepted.session.expires_at_ms()))
     };
     assert_eq!(connect(NOW + 90_999), Ok((NOW + 90_000, NOW + 90_000)));
     let whole = NOW + 1000 * u64::from(LIFETIME_S);
@@ -421,26 +431,75 @@ fn a_session_ends_with_its_credential() {
     }
 }
 
-/// A longer life than the signed one, or none, under the right key.
+/// Out of range, under the right key; and padding that is none.
 #[test]
-fn an_acceptance_cannot_exceed_what_was_signed() {
+fn an_acceptance_cannot_exceed_what_a_session_may() {
     let world = World::new(&BOTH);
-    for lifetime_s in [0, LIFETIME_S + 1] {
+    let good = Accepted { limits: limits(), principal: name(PRINCIPAL) };
+    let fields = |lifetime_s: u32, max_rpcs: u32, after: u8| {
+        let name = [&[PRINCIPAL.len() as u8][..], PRINCIPAL.as_bytes()].concat();
+        [&lifetime_s.to_le_bytes()[..], &max_rpcs.to_le_bytes(), &name, &[after]].concat()
+    };
+    let cases = [
+        (fields(LIFETIME_S, MAX, 0), None),
+        (fields(0, MAX, 0), Some("session limits")),
+        (fields(MAX_LIFETIME_S + 1, MAX, 0), Some("session limits")),
+        (fields(LIFETIME_S, 0, 0), Some("session limits")),
+        (fields(LIFETIME_S, MAX_RPCS + 1, 0), Some("session limits")),
+        (fields(LIFETIME_S, MAX, 1), Some("padding")),
+    ];
+    for (fields, refused) in cases {
         let (client, hello) = world.seeded_start();
         let (server, answer) = world.seeded_answer(&hello).unwrap();
         let (client, finish) = world.seeded_finish(client, &answer, Who::Nobody).unwrap();
         let (key, _) = server.receive(&finish, NOW).unwrap().into_session_for_test();
-        let accepted = Accepted { lifetime_s, principal: name(PRINCIPAL) };
-        let accepted = accepted.seal(&client.session_id(), &key).unwrap();
-        let refused = Error::Malformed { part: Part::Accepted, field: "lifetime" };
-        assert_eq!(error(client.receive(&accepted, NOW)), refused);
+        let mut message = good.seal(&client.session_id(), &key).unwrap();
+        let end = message.len() - TAG_BYTES;
+        message[18..end].fill(0);
+        message[18..18 + fields.len()].copy_from_slice(&fields);
+        let (header, body) = message[..end].split_at_mut(18);
+        let tag = key.seal_in_place([0; 12], header, body).unwrap();
+        message[end..].copy_from_slice(&tag);
+        let refused = refused.map(|field| Error::Malformed { part: Part::Accepted, field });
+        assert_eq!(client.receive(&message, NOW).err(), refused);
+    }
+}
+
+/// Neither a client that claims a credential, proven or not, nor one that claims none is taken for the other.
+#[test]
+fn only_a_client_without_a_credential_is_accepted_as_nobody() {
+    let world = World::new(&BOTH);
+    for who in EVERYBODY {
+        let (client, hello) = world.seeded_start();
+        let (server, answer) = world.seeded_answer(&hello).unwrap();
+        let (_, finish) = world.seeded_finish(client, &answer, who).unwrap();
+        let claim = server.receive(&finish, NOW).unwrap();
+        let accepted = claim.accept_anonymous(name("nobody"), limits(), &admission(), NOW);
+        match who {
+            Who::Nobody => assert_eq!(accepted.unwrap().session.credential(), &CredentialId::None),
+            _ => assert_eq!(error(accepted), Error::ClientProof, "{who:?}"),
+        }
+    }
+}
+
+/// A handshake whose session nobody would know is none: the client is not told that it was accepted.
+#[test]
+fn a_session_that_is_not_admitted_does_not_begin() {
+    let world = World::new(&BOTH);
+    for refusal in [Refusal::Full, Refusal::Undecided, Refusal::Repeated] {
+        let (client, hello) = world.seeded_start();
+        let (server, answer) = world.seeded_answer(&hello).unwrap();
+        let (_, finish) = world.seeded_finish(client, &answer, Who::ApiKey).unwrap();
+        let known = server.receive(&finish, NOW).unwrap().verify(&world.verifier(Who::ApiKey), NOW).unwrap();
+        let accepted = known.accept(name(PRINCIPAL), limits(), None, &RefusesAll(refusal), NOW);
+        assert_eq!(error(accepted), Error::NotAdmitted(refusal));
     }
 }
 
 #[test]
 fn keys_of_other_kinds_are_refused() {
     let of_87 = || SigningKey::generate_for(mldsa::ParameterSet::MlDsa87).unwrap();
-    let made = Server::new(name(AUDIENCE), name(IDENTITY), of_87(), suites(&BOTH), limits());
+    let made = Server::new(name(AUDIENCE), name(IDENTITY), of_87(), suites(&BOTH));
     assert_eq!(error(made), Error::KeyKind);
     let mut trusted = TrustedServers::new(name(AUDIENCE));
     assert_eq!(trusted.add(name(IDENTITY), of_87().verifying_key().clone()), Err(Error::KeyKind));

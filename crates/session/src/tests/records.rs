@@ -2,7 +2,6 @@
 
 use super::flipped;
 use super::world::*;
-use crate::limits::RPC_GRACE_MS;
 use crate::*;
 
 /// Three requests after the first, the last of which is the end.
@@ -87,15 +86,28 @@ fn a_dropped_record_is_refused() {
     assert!(request == REFUSED && answer.is_err());
 }
 
+/// Every order of three records but their own: the first that is out of place is refused, and nothing is opened after it.
 #[test]
 fn reordered_records_are_refused() {
-    // The first answer must come first to be one: the two behind it change places.
-    assert_eq!(
-        last_of(|all| vec![all[0].clone(), all[2].clone(), all[1].clone()][..2].to_vec()),
-        [REFUSED, REFUSED]
-    );
-    let [request, _] = last_of(|all| vec![all[1].clone(), all[0].clone()][..1].to_vec());
-    assert_eq!(request, REFUSED);
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let (client, server, admission) = sessions();
+        let mut call = call(&client, &server, &admission);
+        let (sent, answered) = (requests(&mut call), answers(&mut call));
+        let in_place = order.iter().enumerate().take_while(|(at, record)| at == *record).count();
+        let play = |opener: &mut Opener, records: &[Vec<u8>; 3]| -> Vec<_> {
+            order.iter().map(|record| opened(opener, &records[*record])).collect()
+        };
+        let (requests, answers) =
+            (play(&mut call.served.requests, &sent), play(&mut call.answers, &answered));
+        assert!(requests[..in_place].iter().chain(&answers[..in_place]).all(Result::is_ok), "{order:?}");
+        assert_eq!(requests[in_place], REFUSED, "{order:?}");
+        // Of the answers, the first brings what its key is made with, and another has no such thing.
+        assert!(answers[in_place].is_err(), "{order:?}");
+        for late in requests[in_place + 1..].iter().chain(&answers[in_place + 1..]) {
+            assert_eq!(*late, Err(Error::StreamOver), "{order:?}");
+        }
+        assert_eq!(call.served.requests.finish(), Err(Error::Truncated));
+    }
 }
 
 #[test]
@@ -214,6 +226,44 @@ fn a_record_of_the_other_direction_is_refused() {
     assert_eq!(server.receive(METHOD, as_request, NOW).err(), Some(Error::RecordRefused));
 }
 
+/// What was opened is nobody's before it is admitted, and is wiped if it never is.
+#[test]
+fn content_that_is_not_admitted_is_wiped() {
+    let (client, server, admission) = sessions();
+    let (mut sealer, _) = client.begin(METHOD, NOW).unwrap();
+    let first = sealer.seal(Kind::Data, b"planted content", NOW).unwrap();
+    let mut buffer = first.clone();
+    drop(server.receive(METHOD, &mut buffer[..], NOW).unwrap());
+    assert_eq!(buffer, vec![0; first.len()], "dropped");
+    for refusal in [Refusal::Repeated, Refusal::Undecided] {
+        let mut buffer = first.clone();
+        let pending = server.receive(METHOD, &mut buffer[..], NOW).unwrap();
+        assert!(pending.admit(&RefusesAll(refusal), NOW).is_err());
+        assert_eq!(buffer, vec![0; first.len()], "{refusal}");
+    }
+    let mut buffer = first.clone();
+    let served = server.receive(METHOD, &mut buffer[..], NOW).unwrap().admit(&admission, NOW).unwrap();
+    let plaintext = served.opened.plaintext.clone();
+    drop(served);
+    assert_eq!(&buffer[plaintext], b"planted content", "what is admitted is there");
+    // A record that does not open leaves nothing either.
+    let mut buffer = flipped(&first, 8 * first.len() - 1);
+    assert!(server.receive(METHOD, &mut buffer[..], NOW).is_err());
+    assert!(!buffer.windows(7).any(|window| window == b"planted"));
+}
+
+/// A client's clock that went back before its session, and a server's that is behind by more than clocks may differ.
+#[test]
+fn before_its_beginning_a_session_carries_nothing() {
+    let (client, server, _) = sessions();
+    assert_eq!(client.begin(METHOD, NOW - 1).err(), Some(Error::SessionExpired));
+    let (mut sealer, _) = client.begin(METHOD, NOW).unwrap();
+    let first = sealer.seal(Kind::End, b"", NOW).unwrap();
+    assert!(server.receive(METHOD, first.clone(), NOW - MAX_CLOCK_SKEW_MS).is_ok());
+    let refused = server.receive(METHOD, first, NOW - MAX_CLOCK_SKEW_MS - 1).err();
+    assert_eq!(refused, Some(Error::SessionExpired));
+}
+
 #[test]
 fn an_rpc_id_is_served_once() {
     let (client, server, admission) = sessions();
@@ -235,10 +285,10 @@ fn an_rpc_that_cannot_be_decided_fails() {
         server.receive(METHOD, first, NOW).unwrap()
     };
     for refusal in [Refusal::Undecided, Refusal::UnknownSession, Refusal::Full] {
-        assert_eq!(pending().resolve(Err(refusal)).err(), Some(Error::NotAdmitted(refusal)));
+        assert_eq!(pending().admit(&RefusesAll(refusal), NOW).err(), Some(Error::NotAdmitted(refusal)));
     }
     // A store that has lost its state knows no session.
-    let lost = pending().admit(&MemoryAdmission::new(4, 1000), NOW).err();
+    let lost = pending().admit(&admission(), NOW).err();
     assert_eq!(lost, Some(Error::NotAdmitted(Refusal::UnknownSession)));
 }
 
@@ -277,8 +327,7 @@ fn a_session_carries_no_more_rpcs_than_agreed() {
     }
     assert_eq!(client.begin(METHOD, NOW).err(), Some(Error::SessionExhausted));
     // A client that counts wrongly is refused by the server.
-    let (client, server, _) = World::new(&BOTH[1..]).connect(Who::Nobody);
-    admission.open(server.id(), server.expires_at_ms(), NOW).unwrap();
+    let (client, server, admission) = sessions();
     client.set_rpcs_left(MAX + 1);
     (0..MAX).for_each(|_| _ = call(&client, &server, &admission));
     let (mut sealer, _) = client.begin(METHOD, NOW).unwrap();
@@ -330,7 +379,13 @@ fn a_record_that_is_too_long_is_refused_by_both_sides() {
     record.push(0);
     assert_eq!(call.served.requests.open(&mut record, NOW), Err(too_long.clone()));
     record.truncate(MAX_RECORD_BYTES + 1);
-    assert_eq!(call.requests.seal(Kind::Data, &record, NOW), Err(too_long));
+    assert_eq!(call.requests.seal(Kind::Data, &record, NOW), Err(too_long.clone()));
+    assert_eq!(call.requests.seal_in_place(Kind::Data, &mut record, NOW).err(), Some(too_long));
+    // Nothing was sealed, so the stream can still say how it ends.
+    let mut call = super::world::call(&client, &server, &admission);
+    assert!(call.requests.seal(Kind::Data, &record, NOW).is_err());
+    let end = call.requests.seal(Kind::End, b"", NOW).unwrap();
+    assert_eq!(opened(&mut call.served.requests, &end), Ok((Kind::End, Vec::new())));
 }
 
 /// An RPC whose only request is its end; and a stream that goes on after its end is refused.

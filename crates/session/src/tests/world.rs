@@ -43,6 +43,42 @@ pub(super) struct World {
     pub(super) client_key: SigningKey,
     pub(super) client_draws: Seeded,
     pub(super) server_draws: Seeded,
+    pub(super) admission: MemoryAdmission,
+}
+
+/// Room for everything.
+pub(super) fn admission() -> MemoryAdmission {
+    MemoryAdmission::new(Room { rpcs: usize::MAX / 2, sessions_per_principal: usize::MAX }).unwrap()
+}
+
+/// An admission that fails at its one task.
+pub(super) struct AdmitsAll;
+
+impl Admission for AdmitsAll {
+    fn open(&self, _: Opening, _: u64) -> Result<OpenedSession, Refusal> {
+        Ok(OpenedSession { epoch: StoreEpoch::from_bytes([0; 16]), displaced: None })
+    }
+
+    fn admit(&self, _: &Ticket, _: u64) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn close(&self, _: SessionId) {}
+}
+
+/// An admission that refuses everything for one reason.
+pub(super) struct RefusesAll(pub(super) Refusal);
+
+impl Admission for RefusesAll {
+    fn open(&self, _: Opening, _: u64) -> Result<OpenedSession, Refusal> {
+        Err(self.0)
+    }
+
+    fn admit(&self, _: &Ticket, _: u64) -> Result<(), Refusal> {
+        Err(self.0)
+    }
+
+    fn close(&self, _: SessionId) {}
 }
 
 /// Everything that went over the network.
@@ -59,7 +95,7 @@ pub(super) fn limits() -> SessionLimits {
 
 /// A server with the key of a seed of counting bytes.
 pub(super) fn server(identity: &str, key_from: u8, list: &[Suite]) -> Server {
-    Server::new(name(AUDIENCE), name(identity), signing_key(key_from), suites(list), limits()).unwrap()
+    Server::new(name(AUDIENCE), name(identity), signing_key(key_from), suites(list)).unwrap()
 }
 
 impl World {
@@ -75,6 +111,7 @@ impl World {
             client_key: signing_key(0x60),
             client_draws: Seeded::new("client"),
             server_draws: Seeded::new("server"),
+            admission: admission(),
         }
     }
 
@@ -94,7 +131,7 @@ impl World {
 
     pub(super) fn verifier(&self, who: Who) -> Verifier<'_> {
         match who {
-            Who::Nobody => Verifier::None,
+            Who::Nobody => Verifier::Unknown,
             Who::ApiKey => Verifier::Mac(&self.mac_key),
             Who::Signer => Verifier::Signature(self.client_key.verifying_key()),
         }
@@ -126,7 +163,18 @@ impl World {
         finish: &[u8],
         who: Who,
     ) -> Result<(ServerSession, Vec<u8>), Error> {
-        state.receive(finish, NOW)?.verify(&self.verifier(who), NOW)?.accept(name(PRINCIPAL), None)
+        let (claim, admission) = (state.receive(finish, NOW)?, &self.admission);
+        let accepted = match who {
+            Who::Nobody => claim.accept_anonymous(name(PRINCIPAL), limits(), admission, NOW),
+            _ => claim.verify(&self.verifier(who), NOW)?.accept(
+                name(PRINCIPAL),
+                limits(),
+                None,
+                admission,
+                NOW,
+            ),
+        }?;
+        Ok((accepted.session, accepted.message))
     }
 
     /// A whole handshake with real randomness.
@@ -144,18 +192,19 @@ impl World {
         let (client, client_hello) = self.seeded_start();
         let (server, server_hello) = self.seeded_answer(&client_hello).unwrap();
         let (client, client_finish) = self.seeded_finish(client, &server_hello, who).unwrap();
+        // The session of the last time has the same id.
+        self.admission.close(server.session_id());
         let (server, accepted) = self.accept(server, &client_finish, who).unwrap();
         let client = client.receive(&accepted, NOW).unwrap();
         (client, server, Flights { client_hello, server_hello, client_finish, accepted })
     }
 }
 
-/// A client's and a server's session, and admissions that know it.
+/// A client's and a server's session, and the admission that knows it.
 pub(super) fn sessions() -> (ClientSession, ServerSession, MemoryAdmission) {
-    let (client, server, _) = World::new(&BOTH[1..]).connect(Who::ApiKey);
-    let admission = MemoryAdmission::new(4, 1000);
-    admission.open(server.id(), server.expires_at_ms(), NOW).unwrap();
-    (client, server, admission)
+    let world = World::new(&BOTH[1..]);
+    let (client, server, _) = world.connect(Who::ApiKey);
+    (client, server, world.admission)
 }
 
 /// An RPC whose first request has been admitted: all four ends.
@@ -185,6 +234,6 @@ pub(super) fn seeded_call(client: &ClientSession, server: &ServerSession) -> Cal
     let (mut requests, answers) = client.begin_with(&mut Seeded::new("rpc"), METHOD, NOW).unwrap();
     let first = requests.seal(Kind::Data, b"first request", NOW).unwrap();
     let pending = server.receive(METHOD, first, NOW).unwrap();
-    let served = pending.resolve_with(&mut Seeded::new("node"), Ok(())).unwrap();
+    let served = pending.admit_with(&mut Seeded::new("node"), &AdmitsAll, NOW).unwrap();
     Call { requests, answers, served }
 }
