@@ -170,6 +170,9 @@ def check_claim(kind, claim):
         s = claim_of(["operation", "key_id", "roots_version"], claim)
         need(s["operation"] in ("activate", "retire", "revoke") and is_bytes(s["key_id"], 32))
         need(s["roots_version"] is None or is_uint(s["roots_version"]))
+    elif kind == "audit-anchor":
+        s = claim_of(["chain_id", "records", "head"], claim)
+        need(is_bytes(s["chain_id"], 32) and is_uint(s["records"]) and is_bytes(s["head"], 32))
     else:
         need(False)
     return s
@@ -430,7 +433,7 @@ def main():
             assert str(rejected) == case["check"], f"{case['name']}: {rejected}, expected {case['check']}"
         else:
             sys.exit(f"{case['name']}: accepted")
-    for name in ("document", "enrol", "key-change"):
+    for name in ("document", "enrol", "key-change", "audit-anchor"):
         check_statement(decode(read_hex(f"{name}.statement.hex")))
 
     check_definitions()

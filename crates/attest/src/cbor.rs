@@ -1,13 +1,13 @@
-//! Deterministic CBOR (RFC 8949 section 4.2.1), as far as attestations need it.
+//! Deterministic CBOR (RFC 8949 section 4.2.1), as far as attestations and the audit log need it.
 //!
 //! Integers, byte strings, text strings, arrays, maps, tags, `false`, `true` and `null`. Floating point
 //! numbers, other simple values and indefinite lengths do not exist here. Reading goes in two steps:
-//! [`check`] accepts one deterministic item and nothing after it, then a [`Reader`] takes it apart.
+//! [`first_item`] accepts one deterministic item and says where it ends, then a [`Reader`] takes it apart.
 
 use crate::error::{CborProblem, Error, FieldProblem, Part};
 
 /// Deepest nesting of arrays, maps and tags.
-pub(crate) const MAX_DEPTH: usize = 8;
+pub const MAX_DEPTH: usize = 8;
 
 const UNSIGNED: u8 = 0;
 const NEGATIVE: u8 = 1;
@@ -22,52 +22,61 @@ const FALSE: u64 = 20;
 const NULL: u64 = 22;
 
 /// Writes items one after the other. The caller gives map keys in ascending order.
-#[derive(Default)]
-pub(crate) struct Writer(Vec<u8>);
+#[derive(Debug, Default)]
+pub struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(crate) fn uint(&mut self, value: u64) -> &mut Self {
+    /// An unsigned integer.
+    pub fn uint(&mut self, value: u64) -> &mut Self {
         self.head(UNSIGNED, value)
     }
 
-    pub(crate) fn int(&mut self, value: i64) -> &mut Self {
+    /// An integer of either sign.
+    pub fn int(&mut self, value: i64) -> &mut Self {
         // A negative integer n is stored as -1 - n, which is its bitwise complement.
         if value < 0 { self.head(NEGATIVE, !value as u64) } else { self.uint(value as u64) }
     }
 
-    pub(crate) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+    /// A byte string.
+    pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
         self.head(BYTES, value.len() as u64).0.extend_from_slice(value);
         self
     }
 
-    pub(crate) fn text(&mut self, value: &str) -> &mut Self {
+    /// A text string.
+    pub fn text(&mut self, value: &str) -> &mut Self {
         self.head(TEXT, value.len() as u64).0.extend_from_slice(value.as_bytes());
         self
     }
 
-    pub(crate) fn array(&mut self, items: usize) -> &mut Self {
+    /// The head of an array of so many items.
+    pub fn array(&mut self, items: usize) -> &mut Self {
         self.head(ARRAY, items as u64)
     }
 
-    pub(crate) fn map(&mut self, entries: usize) -> &mut Self {
+    /// The head of a map of so many entries.
+    pub fn map(&mut self, entries: usize) -> &mut Self {
         self.head(MAP, entries as u64)
     }
 
-    pub(crate) fn tag(&mut self, number: u64) -> &mut Self {
+    /// The head of a tag.
+    pub fn tag(&mut self, number: u64) -> &mut Self {
         self.head(TAG, number)
     }
 
-    pub(crate) fn null(&mut self) -> &mut Self {
+    /// `null`.
+    pub fn null(&mut self) -> &mut Self {
         self.head(SIMPLE, NULL)
     }
 
     /// Takes an item that is encoded already.
-    pub(crate) fn encoded(&mut self, item: &[u8]) -> &mut Self {
+    pub fn encoded(&mut self, item: &[u8]) -> &mut Self {
         self.0.extend_from_slice(item);
         self
     }
 
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
+    /// What was written; the writer is empty then.
+    pub fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
 
@@ -87,7 +96,7 @@ impl Writer {
 }
 
 /// A problem and the offset of the item that has it.
-pub(crate) type Located = (usize, CborProblem);
+pub type Located = (usize, CborProblem);
 
 /// Accepts exactly one deterministically encoded item.
 pub(crate) fn check(part: Part, input: &[u8]) -> Result<(), Error> {
@@ -96,28 +105,35 @@ pub(crate) fn check(part: Part, input: &[u8]) -> Result<(), Error> {
 }
 
 /// Accepts a deterministically encoded item at the beginning. Returns where it ends.
-fn first_item(input: &[u8]) -> Result<usize, Located> {
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn first_item(input: &[u8]) -> Result<usize, Located> {
     let mut reader = Reader::new(input);
     reader.skip(0)?;
     Ok(reader.at)
 }
 
-/// Takes an item apart that [`check`] has accepted.
-pub(crate) struct Reader<'a> {
+/// Takes an item apart that [`first_item`] has accepted.
+#[derive(Debug)]
+pub struct Reader<'a> {
     input: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(input: &'a [u8]) -> Self {
+    /// A reader at the beginning of an item.
+    pub fn new(input: &'a [u8]) -> Self {
         Self { input, at: 0 }
     }
 
-    pub(crate) fn uint(&mut self) -> Result<u64, FieldProblem> {
+    /// Takes an unsigned integer.
+    pub fn uint(&mut self) -> Result<u64, FieldProblem> {
         self.expect(UNSIGNED)
     }
 
-    pub(crate) fn int(&mut self) -> Result<i64, FieldProblem> {
+    /// Takes an integer of either sign.
+    pub fn int(&mut self) -> Result<i64, FieldProblem> {
         let (value, sign) = match self.peek() {
             Some(NEGATIVE) => (self.expect(NEGATIVE)?, -1),
             _ => (self.uint()?, 0),
@@ -127,37 +143,43 @@ impl<'a> Reader<'a> {
         Ok(magnitude ^ sign)
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], FieldProblem> {
+    /// Takes a byte string.
+    pub fn bytes(&mut self) -> Result<&'a [u8], FieldProblem> {
         let length = self.expect(BYTES)?;
         self.take(length).map_err(|_| FieldProblem::WrongType)
     }
 
-    pub(crate) fn bytes_exact<const L: usize>(&mut self) -> Result<[u8; L], FieldProblem> {
+    /// Takes a byte string of this length.
+    pub fn bytes_exact<const L: usize>(&mut self) -> Result<[u8; L], FieldProblem> {
         let bytes = self.bytes()?;
         let wrong = FieldProblem::WrongLength { expected: L, actual: bytes.len() };
         bytes.try_into().map_err(|_| wrong)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, FieldProblem> {
+    /// Takes a text string.
+    pub fn text(&mut self) -> Result<&'a str, FieldProblem> {
         let length = self.expect(TEXT)?;
         let bytes = self.take(length).map_err(|_| FieldProblem::WrongType)?;
         core::str::from_utf8(bytes).map_err(|_| FieldProblem::WrongType)
     }
 
-    pub(crate) fn array(&mut self) -> Result<u64, FieldProblem> {
+    /// Takes the head of an array: how many items follow.
+    pub fn array(&mut self) -> Result<u64, FieldProblem> {
         self.expect(ARRAY)
     }
 
-    pub(crate) fn map(&mut self) -> Result<u64, FieldProblem> {
+    /// Takes the head of a map: how many entries follow.
+    pub fn map(&mut self) -> Result<u64, FieldProblem> {
         self.expect(MAP)
     }
 
-    pub(crate) fn tag(&mut self) -> Result<u64, FieldProblem> {
+    /// Takes the head of a tag: its number.
+    pub fn tag(&mut self) -> Result<u64, FieldProblem> {
         self.expect(TAG)
     }
 
     /// Steps over a `null` and says whether there was one.
-    pub(crate) fn skip_null(&mut self) -> bool {
+    pub fn skip_null(&mut self) -> bool {
         let is_null = self.input.get(self.at) == Some(&(SIMPLE << 5 | NULL as u8));
         self.at += usize::from(is_null);
         is_null

@@ -65,8 +65,11 @@ pub(crate) fn text(reader: &mut Reader<'_>) -> Result<String, FieldProblem> {
     Ok(text.to_owned())
 }
 
-/// At most [`MAX_TEXT_BYTES`] bytes and no control character.
-pub(crate) fn check_text(text: &str) -> Result<(), FieldProblem> {
+/// Accepts a line: at most [`MAX_TEXT_BYTES`] bytes and no control character.
+///
+/// # Errors
+/// [`FieldProblem::TooLong`] or [`FieldProblem::ControlCharacter`].
+pub fn check_text(text: &str) -> Result<(), FieldProblem> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(FieldProblem::TooLong { max_bytes: MAX_TEXT_BYTES, actual_bytes: text.len() });
     }

@@ -23,7 +23,7 @@
 mod algorithm;
 mod attestation;
 mod bundle;
-mod cbor;
+pub mod cbor;
 mod checkpoint;
 mod cose;
 mod decision;
@@ -54,7 +54,7 @@ pub use checkpoint::{
 };
 pub use decision::{DECISION_CONTENT_TYPE, DECISION_VERSION, Decision, Outcome};
 pub use error::{CborProblem, Error, FieldProblem, HeaderLabel, KeyLineProblem, Part};
-pub use fields::MAX_TEXT_BYTES;
+pub use fields::{MAX_TEXT_BYTES, check_text};
 pub use file::{AttestationFile, ContentCheck, MAX_CONTENT_BYTES, VerifiedFile, verify_file};
 pub use inspect::{Claimed, Object, inspect};
 pub use keys::{MAX_TRUSTED_KEYS, TrustedKeys};
@@ -64,8 +64,8 @@ pub use roots::{
     TRUST_ROOT_FORMAT, TrustRoot,
 };
 pub use statement::{
-    Claim, Document, DocumentDigest, GalleryChange, GalleryOperation, KeyChange, KeyOperation, LogState,
-    MatchResult, Operation, PreviousCheckpoint, STATEMENT_VERSION, Statement,
+    AuditAnchor, Claim, Document, DocumentDigest, GalleryChange, GalleryOperation, KeyChange, KeyOperation,
+    LogState, MatchResult, Operation, PreviousCheckpoint, STATEMENT_VERSION, Statement,
 };
 pub use validity::MAX_CLOCK_SKEW_MS;
 pub use verdict::{

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attest, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
+    attest, audit, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
 };
 use crate::{Error, exit, passphrase};
 
@@ -110,6 +110,9 @@ pub enum Command {
     /// The transparency log, offline.
     #[command(subcommand)]
     Log(log::Command),
+    /// The audit log, offline.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The trust root: the keys whose word is taken, signed by an offline key.
     #[command(subcommand)]
     Root(root::Command),

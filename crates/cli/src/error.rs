@@ -391,6 +391,10 @@ pub enum Error {
     #[error(transparent)]
     LogRejected(Box<crate::commands::log::Rejection>),
 
+    /// An audit log is not what it ought to be.
+    #[error(transparent)]
+    AuditRejected(Box<crate::commands::audit::Rejection>),
+
     /// A match cannot be replayed.
     #[error(transparent)]
     Replay(#[from] tyto_replay::Error),

@@ -58,6 +58,7 @@ impl Exit {
             Error::Attestation(_)
             | Error::OtherAudience { .. }
             | Error::LogRejected(_)
+            | Error::AuditRejected(_)
             | Error::ReplayDiffers { .. }
             | Error::NoAttestation => Self::Refused,
             Error::Keyring { source, .. } | Error::SigningKey { source, .. } => match &**source {

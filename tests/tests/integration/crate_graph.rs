@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on, all of which stand above it in the
 /// table: that is the proof that there is no cycle.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("tyto-kernels", &[]),
     ("tyto-scheme", &["tyto-kernels"]),
     ("tyto-pqc", &["tyto-kernels"]),
@@ -17,13 +17,14 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("tyto-engine", &["tyto-scheme", "tyto-kernels"]),
     ("tyto-attest", &["tyto-pqc"]),
     ("tyto-session", &["tyto-pqc"]),
+    ("tyto-audit", &["tyto-attest", "tyto-pqc"]),
     ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest"]),
     ("tyto-store", &["tyto-scheme", "tyto-attest"]),
     ("tyto-server", &["tyto-api", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-client", &["tyto-api", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
     ("tyto-replay", &["tyto-api", "tyto-attest", "tyto-engine", "tyto-kernels", "tyto-scheme"]),
-    ("tyto-cli", &["tyto-client", "tyto-measure", "tyto-replay"]),
+    ("tyto-cli", &["tyto-audit", "tyto-client", "tyto-measure", "tyto-replay"]),
     ("tyto-demo", &["tyto-cli", "tyto-client", "tyto-server"]),
 ];
 
@@ -31,8 +32,16 @@ const ARROWS: [(&str, &[&str]); 15] = [
 const SCAFFOLDING: [&str; 3] = ["tyto-tests", "tyto-benches", "tyto-peers"];
 
 /// The crates that do no I/O.
-const PURE: [&str; 7] =
-    ["tyto-kernels", "tyto-scheme", "tyto-pqc", "tyto-tenant", "tyto-engine", "tyto-attest", "tyto-session"];
+const PURE: [&str; 8] = [
+    "tyto-kernels",
+    "tyto-scheme",
+    "tyto-pqc",
+    "tyto-tenant",
+    "tyto-engine",
+    "tyto-attest",
+    "tyto-session",
+    "tyto-audit",
+];
 
 /// Crates that talk to a network, a database or an object store, or exist to run what does.
 const IO_CRATES: [&str; 11] = [

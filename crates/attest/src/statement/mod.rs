@@ -1,5 +1,6 @@
 //! The statement: what the signer claims.
 
+mod audit;
 mod change;
 mod document;
 mod matching;
@@ -9,6 +10,7 @@ use crate::error::{Error, FieldProblem, Part};
 use crate::fields::{self, FieldWriter, Fields, check_texts, or_null, text};
 use crate::log::Hash;
 
+pub use audit::AuditAnchor;
 pub use change::{GalleryChange, GalleryOperation, KeyChange, KeyOperation};
 pub use document::{Document, DocumentDigest};
 pub use matching::{MatchResult, Operation};
@@ -74,6 +76,8 @@ pub enum Claim {
     Gallery(GalleryChange),
     /// A key was taken into use or out of it.
     Key(KeyChange),
+    /// The audit log had come so far.
+    Audit(AuditAnchor),
 }
 
 impl Claim {
@@ -84,6 +88,7 @@ impl Claim {
             Self::Document(_) => document::KIND,
             Self::Gallery(change) => change.operation.name(),
             Self::Key(_) => change::KEY_KIND,
+            Self::Audit(_) => audit::KIND,
         }
     }
 
@@ -93,6 +98,7 @@ impl Claim {
             Self::Document(document) => document.write(w),
             Self::Gallery(change) => change.write(w),
             Self::Key(change) => change.write(w),
+            Self::Audit(anchor) => anchor.write(w),
         }
     }
 
@@ -106,6 +112,7 @@ impl Claim {
         match kind {
             document::KIND => Document::read(r).map(Self::Document),
             change::KEY_KIND => KeyChange::read(r).map(Self::Key),
+            audit::KIND => AuditAnchor::read(r).map(Self::Audit),
             _ => Err(field_error("kind", FieldProblem::UnknownValue)),
         }
     }
@@ -114,7 +121,7 @@ impl Claim {
         match self {
             Self::Match(result) => result.check(),
             Self::Document(document) => document.check(),
-            Self::Gallery(_) | Self::Key(_) => Ok(()),
+            Self::Gallery(_) | Self::Key(_) | Self::Audit(_) => Ok(()),
         }
     }
 }

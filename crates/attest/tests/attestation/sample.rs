@@ -2,8 +2,9 @@
 
 use tyto_attest::digest::{DigestKind, blocks_root, salted};
 use tyto_attest::{
-    AttestationFile, CONTENT_TYPE, Claim, Document, DocumentDigest, GalleryChange, GalleryOperation,
-    KeyChange, KeyOperation, LogState, MatchResult, Operation, PreviousCheckpoint, Statement, TrustedKeys,
+    AttestationFile, AuditAnchor, CONTENT_TYPE, Claim, Document, DocumentDigest, GalleryChange,
+    GalleryOperation, KeyChange, KeyOperation, LogState, MatchResult, Operation, PreviousCheckpoint,
+    Statement, TrustedKeys,
 };
 use tyto_pqc::mldsa::SigningKey;
 
@@ -135,6 +136,10 @@ pub(crate) fn other_statements() -> Vec<(&'static str, Statement)> {
                 key_id: [0x23; 32],
                 roots_version: Some(2),
             }),
+        ),
+        (
+            "audit-anchor",
+            Claim::Audit(AuditAnchor { chain_id: [0x24; 32], records: 70_000, head: [0x25; 32] }),
         ),
     ];
     claims.into_iter().map(|(name, claim)| (name, Statement { claim, ..statement() })).collect()

@@ -111,17 +111,25 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// The short name of the check that failed.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::NoCheckpoint => "missing",
+            Self::Checkpoint { source, .. } | Self::Entry { source, .. } => source.check(),
+            Self::Fault(fault) => fault.problem.check(),
+        }
+    }
+
     fn shown(&self) -> Fields {
-        let (part, index, check) = match self {
-            Self::NoCheckpoint => ("checkpoint", None, "missing"),
-            Self::Checkpoint { source, .. } => ("checkpoint", None, source.check()),
-            Self::Fault(fault) => ("log", Some(fault.index), fault.problem.check()),
-            Self::Entry { index, source } => ("entry", Some(*index), source.check()),
+        let (part, index) = match self {
+            Self::NoCheckpoint | Self::Checkpoint { .. } => ("checkpoint", None),
+            Self::Fault(fault) => ("log", Some(fault.index)),
+            Self::Entry { index, .. } => ("entry", Some(*index)),
         };
         Fields::new()
             .with("part", part)
             .with("entry", index)
-            .with("check", check)
+            .with("check", self.check())
             .with("message", self.to_string())
     }
 }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod attest;
+pub mod audit;
 pub mod bench;
 pub mod enrol;
 pub mod evaluate;
@@ -32,6 +33,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Attest(command) => attest::run(command, global).await,
         Command::Replay(command) => replay::run(command, global).await,
         Command::Log(command) => log::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Root(command) => root::run(command),
         Command::Bench(args) => bench::run(args).await,
         Command::Evaluate(args) => evaluate::run(args, global).await,

@@ -62,12 +62,19 @@ const KEY_CHANGE = [
   ['roots_version', orNull(isUint)],
 ];
 
+const AUDIT_ANCHOR = [
+  ['chain_id', isHash],
+  ['records', isUint],
+  ['head', isHash],
+];
+
 const CLAIMS = new Map([
   ['verify', MATCH],
   ['identify', MATCH],
   ['document', DOCUMENT],
   ...['create-gallery', 'delete-gallery', 'provision', 'enrol', 'remove'].map((kind) => [kind, GALLERY_CHANGE]),
   ['key-change', KEY_CHANGE],
+  ['audit-anchor', AUDIT_ANCHOR],
 ]);
 export const isMatch = (statement) => CLAIMS.get(statement.kind) === MATCH;
 

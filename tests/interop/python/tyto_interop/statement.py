@@ -79,12 +79,18 @@ KEY_CHANGE = {
     2: ("key_id", is_hash),
     3: ("roots_version", or_null(is_uint)),
 }
+AUDIT_ANCHOR = {
+    1: ("chain_id", is_hash),
+    2: ("records", is_uint),
+    3: ("head", is_hash),
+}
 MATCH_KINDS = ("verify", "identify")
 CLAIMS = {
     **{kind: MATCH for kind in MATCH_KINDS},
     "document": DOCUMENT,
     **{kind: GALLERY_CHANGE for kind in ("create-gallery", "delete-gallery", "provision", "enrol", "remove")},
     "key-change": KEY_CHANGE,
+    "audit-anchor": AUDIT_ANCHOR,
 }
 
 Layout = dict[int, tuple[str, Callable[[Any], bool]]]

@@ -119,6 +119,10 @@ fn claim(claim: &Claim) -> Fields {
             .with("operation", change.operation.name())
             .bytes("key", &change.key_id)
             .with("roots_version", change.roots_version),
+        Claim::Audit(anchor) => Fields::new()
+            .bytes("chain", &anchor.chain_id)
+            .with("records", anchor.records)
+            .bytes("head", &anchor.head),
         _ => Fields::new(),
     }
 }

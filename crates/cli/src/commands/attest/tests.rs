@@ -166,6 +166,7 @@ fn every_form_of_evidence_can_be_inspected() {
         ("document.statement.hex", "statement", "document"),
         ("enrol.statement.hex", "statement", "enrol"),
         ("key-change.statement.hex", "statement", "key-change"),
+        ("audit-anchor.statement.hex", "statement", "audit-anchor"),
     ];
     for (name, kind, claim) in cases {
         let shown = json(&evidence::inspect(&bytes(name)).unwrap());

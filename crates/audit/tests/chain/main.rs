@@ -1,0 +1,7 @@
+//! The audit log's format and its verification.
+
+mod cases;
+mod golden;
+mod round_trip;
+mod sample;
+mod tampering;
