@@ -67,7 +67,7 @@ impl Verifier {
         let at = |problem| Fault { record: expected, problem };
         let (header, mut rest) = Header::parse(bytes).map_err(|error| at(Problem::Head(error)))?;
         let mut chain = match self.chain.take() {
-            Some(chain) => self.go_on(chain, &header)?,
+            Some(chain) => go_on(chain, &header)?,
             None => self.begin(&header)?,
         };
         while !rest.is_empty() {
@@ -130,28 +130,12 @@ impl Verifier {
         Ok(chain)
     }
 
-    /// A later segment: it goes on from the one before.
-    fn go_on(&mut self, chain: Chain, header: &Header) -> Result<Chain, Fault> {
-        let problem = if header.chain_id != *chain.id() {
-            Problem::ForeignSegment
-        } else if header.first > chain.records() {
-            Problem::Missing { found: header.first }
-        } else if header.first < chain.records() {
-            Problem::Repeated { found: header.first }
-        } else if header.before != *chain.head() {
-            Problem::Link
-        } else {
-            return Ok(chain);
-        };
-        Err(Fault { record: chain.records(), problem })
-    }
-
     fn note(&mut self, record: &Record) {
         self.summary.first_time_unix_ms.get_or_insert(record.time_unix_ms);
         self.summary.last_time_unix_ms = Some(record.time_unix_ms);
         match &record.event {
             Event::Dropped { records } => {
-                self.summary.dropped = self.summary.dropped.saturating_add(*records)
+                self.summary.dropped = self.summary.dropped.saturating_add(*records);
             }
             Event::Retention { kept_from } => self.kept_from = self.kept_from.max(*kept_from),
             Event::Start { .. } => self.summary.starts += 1,
@@ -175,6 +159,22 @@ impl Verifier {
         }
         Ok(())
     }
+}
+
+/// A later segment: it goes on from the one before.
+fn go_on(chain: Chain, header: &Header) -> Result<Chain, Fault> {
+    let problem = if header.chain_id != *chain.id() {
+        Problem::ForeignSegment
+    } else if header.first > chain.records() {
+        Problem::Missing { found: header.first }
+    } else if header.first < chain.records() {
+        Problem::Repeated { found: header.first }
+    } else if header.before != *chain.head() {
+        Problem::Link
+    } else {
+        return Ok(chain);
+    };
+    Err(Fault { record: chain.records(), problem })
 }
 
 /// Why a record does not follow from the one before it, as far as it and those after it tell.
