@@ -3,7 +3,7 @@
 use tyto_pqc::digest::sha3_256;
 
 use crate::segment::{Frame, Header};
-use crate::{AuditAnchor, Error, Event, Problem, Record};
+use crate::{AuditAnchor, Error, Event, Problem, Record, record};
 
 /// Length of a hash of the chain.
 pub const HASH_BYTES: usize = 32;
@@ -101,10 +101,10 @@ impl Chain {
     ///
     /// # Errors
     /// [`Error::Field`] if the event cannot be written; the chain is where it was.
-    pub fn append(&mut self, now_unix_ms: u64, event: Event, segment: &mut Vec<u8>) -> Result<u64, Error> {
+    pub fn append(&mut self, now_unix_ms: u64, event: &Event, segment: &mut Vec<u8>) -> Result<u64, Error> {
         let time_unix_ms = now_unix_ms.max(self.last_time_unix_ms);
         let sequence = self.records;
-        let record = Record { sequence, time_unix_ms, event }.encode()?;
+        let record = record::encode(sequence, time_unix_ms, event)?;
         let hash = record_hash(&self.id, &self.head, &record);
         Frame::write(&record, &hash, segment)?;
         self.advance(time_unix_ms, hash);

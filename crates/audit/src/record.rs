@@ -303,15 +303,7 @@ impl Record {
     /// # Errors
     /// [`Error::Field`] if a text is too long or has control characters, or what the kind of event needs is missing.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        self.event.check()?;
-        let mut w = Writer::default();
-        let mut entries = EntryWriter::open(&mut w, ENTRIES);
-        entries.next().uint(RECORD_VERSION);
-        entries.next().uint(self.sequence);
-        entries.next().uint(self.time_unix_ms);
-        entries.next().text(self.event.kind());
-        self.event.write(entries.next());
-        Ok(w.finish())
+        encode(self.sequence, self.time_unix_ms, &self.event)
     }
 
     /// Reads what [`Record::encode`] wrote, and nothing else.
@@ -333,4 +325,17 @@ impl Record {
         event.check()?;
         Ok(Self { sequence, time_unix_ms, event })
     }
+}
+
+/// The bytes of the record of an event.
+pub(crate) fn encode(sequence: u64, time_unix_ms: u64, event: &Event) -> Result<Vec<u8>, Error> {
+    event.check()?;
+    let mut w = Writer::default();
+    let mut entries = EntryWriter::open(&mut w, ENTRIES);
+    entries.next().uint(RECORD_VERSION);
+    entries.next().uint(sequence);
+    entries.next().uint(time_unix_ms);
+    entries.next().text(event.kind());
+    event.write(entries.next());
+    Ok(w.finish())
 }

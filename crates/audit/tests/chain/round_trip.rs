@@ -58,7 +58,7 @@ fn what_a_kind_of_record_has_must_be_there_and_nothing_else() {
     for (event, field, problem) in cases {
         let mut segment = chain.segment().encode();
         let (length, before) = (segment.len(), chain.clone());
-        assert_eq!(chain.append(0, event, &mut segment), Err(Error::Field { field, problem }));
+        assert_eq!(chain.append(0, &event, &mut segment), Err(Error::Field { field, problem }));
         assert_eq!((segment.len(), &chain), (length, &before), "nothing was written");
     }
 }
@@ -73,7 +73,7 @@ fn a_chain_goes_on_behind_the_last_whole_record() {
         let Ok(mut resumed) = Chain::resume(&segment[..cut]) else { continue };
         let mut repaired = segment[..resumed.whole_bytes].to_vec();
         let records = resumed.chain.records();
-        resumed.chain.append(BEGUN + 9000, Event::Stop, &mut repaired).unwrap();
+        resumed.chain.append(BEGUN + 9000, &Event::Stop, &mut repaired).unwrap();
         assert_eq!(verify(&[repaired], &[resumed.chain.anchor()]).unwrap().records, records + 1, "{cut}");
     }
 }
@@ -83,7 +83,7 @@ fn time_does_not_go_back() {
     let mut chain = Chain::new(CHAIN_ID);
     let mut segment = chain.segment().encode();
     for now in [BEGUN, BEGUN - 60_000, BEGUN + 1] {
-        chain.append(now, Event::Stop, &mut segment).unwrap();
+        chain.append(now, &Event::Stop, &mut segment).unwrap();
     }
     let mut times = Vec::new();
     Verifier::new(&[]).segment(&segment, |record| times.push(record.time_unix_ms)).unwrap();

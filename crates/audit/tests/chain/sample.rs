@@ -96,7 +96,7 @@ pub(crate) fn sample_of(id: Hash) -> Sample {
         let mut bytes = chain.segment().encode();
         for event in events.by_ref().take(records) {
             let now = BEGUN + 1000 * chain.records();
-            chain.append(now, event, &mut bytes).unwrap();
+            chain.append(now, &event, &mut bytes).unwrap();
             anchors.push(chain.anchor());
         }
         segments.push(bytes);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tyto_audit::{AuditAnchor, Summary, Verifier};
+use tyto_client::attest::TrustRoot;
 
 use super::{Rejection, Stopped, anchors, directory};
 use crate::output::{OutputArgs, milliseconds};
@@ -35,10 +36,11 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Error> {
     let roots = args.trust.open()?;
     let begun = Instant::now();
-    let (found, outcome) = match verify(args, roots.as_ref()) {
-        Ok(summary) => (summary, None),
-        Err((_, Stopped::Failed(error))) => return Err(error),
-        Err((summary, Stopped::Rejected(rejection))) => (summary, Some(*rejection)),
+    let mut found = Summary::default();
+    let outcome = match verify(args, roots.as_ref(), &mut found) {
+        Ok(()) => None,
+        Err(Stopped::Failed(error)) => return Err(error),
+        Err(Stopped::Rejected(rejection)) => Some(*rejection),
     };
     let unconfirmed = found.records - found.confirmed.unwrap_or(found.first).max(found.first);
     let signature = if roots.is_some() { "verified" } else { "unchecked" };
@@ -71,23 +73,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Error> {
     }
 }
 
-type Failed = (Summary, Stopped);
-
-fn verify(args: &Args, roots: Option<&tyto_client::attest::TrustRoot>) -> Result<Summary, Failed> {
-    let nothing = |stopped| (Summary::default(), stopped);
-    let segments = directory::segments(&args.directory).map_err(|error| nothing(error.into()))?;
-    let anchors = all_anchors(args, roots, &segments).map_err(nothing)?;
+/// Goes through everything; `found` is how far it came.
+fn verify(args: &Args, roots: Option<&TrustRoot>, found: &mut Summary) -> Result<(), Stopped> {
+    let segments = directory::segments(&args.directory)?;
+    let anchors = all_anchors(args, roots, &segments)?;
     let mut verifier = Verifier::new(&anchors);
     let outcome = directory::go_through(&mut verifier, &segments, |_| {});
-    let found = verifier.summary().clone();
-    outcome.map_err(|stopped| (found.clone(), stopped))?;
-    let at_end = |fault| (found, Rejection::Records { segment: None, fault }.into());
-    verifier.finish().map_err(at_end)
+    *found = verifier.summary().clone();
+    outcome?;
+    let at_end = |fault| Rejection::Records { segment: None, fault };
+    verifier.finish().map_err(at_end)?;
+    Ok(())
 }
 
 fn all_anchors(
     args: &Args,
-    roots: Option<&tyto_client::attest::TrustRoot>,
+    roots: Option<&TrustRoot>,
     segments: &[PathBuf],
 ) -> Result<Vec<AuditAnchor>, Stopped> {
     let at_unix_ms = args.trust.at_unix_ms();
