@@ -226,6 +226,9 @@ pub enum Error {
     /// A number that no tree of the log has, or a stored tile that is not what its name says.
     #[error("the log refuses")]
     Log(#[from] LogError),
+    /// Another tenant, another principal of the tenant, or another principal's identity has this name.
+    #[error("the name {0:?} is taken")]
+    NameTaken(String),
     /// Another process (or another handle of this one) has the data directory open.
     #[error("{dir} is in use: another server holds its lock", dir = dir.display())]
     Locked {
@@ -321,6 +324,7 @@ impl Error {
             Self::GalleryExists(_)
             | Self::GalleryDeleted(_)
             | Self::TicketExists(_)
+            | Self::NameTaken(_)
             | Self::TicketNotBegun(_)
             | Self::UploadMismatch { .. }
             | Self::UploadOffset { .. }

@@ -3,6 +3,7 @@
 use crate::blobs::sha3_256;
 use crate::database::{array, bytes, number, signed};
 use crate::log::{self, LogEntry};
+use crate::names::Names;
 use crate::templates::Templates;
 use crate::{
     Counts, Created, Error, Gallery, MAX_DESCRIPTOR_BYTES, MAX_MANIFEST_BYTES, NewGallery, Object,
@@ -11,6 +12,7 @@ use crate::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use std::sync::LazyLock;
+use tyto_access::TenantId;
 use tyto_scheme::{GalleryId, GalleryParameters, KeyId, UploadId};
 
 /// What a write needs to know of its gallery.
@@ -22,10 +24,15 @@ pub(crate) struct GalleryHead {
 }
 
 impl GalleryHead {
-    pub(crate) async fn find(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<Self, Error> {
+    pub(crate) async fn find(
+        connection: &mut SqliteConnection,
+        names: Names,
+        gallery: GalleryId,
+    ) -> Result<Self, Error> {
         const SQL: &str =
             "SELECT id, slots, delta_bytes, manifest_version FROM galleries WHERE gallery_id = ?";
-        let row = sqlx::query(SQL).bind(gallery.0.as_slice()).fetch_optional(connection).await?;
+        let name = names.gallery(gallery);
+        let row = sqlx::query(SQL).bind(name.0.as_slice()).fetch_optional(connection).await?;
         let row = row.ok_or(Error::UnknownGallery(gallery))?;
         Ok(Self {
             row: row.try_get("id")?,
@@ -53,7 +60,7 @@ pub(crate) fn check_manifest(sealed: &[u8]) -> Result<(), Error> {
     Error::check_limit("manifest bytes", sealed.len() as u64, MAX_MANIFEST_BYTES as u64)
 }
 
-const COLUMNS: &str = "SELECT gallery_id, parameter_set, dimension, stride, mask_epoch, key_id, created_ms, \
+const COLUMNS: &str = "SELECT tenant_id, coalesce(own_id, gallery_id) AS gallery_id, parameter_set, dimension, stride, mask_epoch, key_id, created_ms, \
      first_manifest_digest, manifest_version, descriptor, manifest FROM galleries";
 
 fn from_row(row: &SqliteRow) -> Result<Gallery, Error> {
@@ -74,12 +81,18 @@ fn from_row(row: &SqliteRow) -> Result<Gallery, Error> {
             sealed: bytes(row, "manifest")?,
         },
         created_ms: number(row, "created_ms", TABLE)?,
+        tenant: TenantId(array(row, "tenant_id", TABLE)?),
     })
 }
 
-async fn find(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<Option<SqliteRow>, Error> {
+async fn find(
+    connection: &mut SqliteConnection,
+    names: Names,
+    gallery: GalleryId,
+) -> Result<Option<SqliteRow>, Error> {
     static SQL: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE gallery_id = ?"));
-    Ok(sqlx::query(SQL.as_str()).bind(gallery.0.as_slice()).fetch_optional(connection).await?)
+    let name = names.gallery(gallery);
+    Ok(sqlx::query(SQL.as_str()).bind(name.0.as_slice()).fetch_optional(connection).await?)
 }
 
 impl Store {
@@ -92,7 +105,7 @@ impl Store {
     pub async fn create_gallery(&self, new: NewGallery, entry: Option<&LogEntry>) -> Result<Created, Error> {
         const SQL: &str = "INSERT INTO galleries (gallery_id, parameter_set, dimension, stride, mask_epoch, \
              key_id, slots, delta_bytes, created_ms, first_manifest_digest, manifest_version, descriptor, \
-             manifest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)";
+             manifest, tenant_id, own_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)";
         Error::check_limit(
             "descriptor bytes",
             new.sealed_descriptor.len() as u64,
@@ -100,9 +113,10 @@ impl Store {
         )?;
         check_manifest(&new.sealed_manifest)?;
         let (id, layout) = (new.parameters.gallery, new.parameters.layout);
+        let name = self.names.gallery(id);
         let digest = sha3_256(&new.sealed_manifest);
         let mut tx = self.inner.database.write().await?;
-        if let Some(row) = find(&mut tx, id).await? {
+        if let Some(row) = find(&mut tx, self.names, id).await? {
             let stored = from_row(&row)?;
             let same = stored.parameters == new.parameters
                 && stored.sealed_descriptor == new.sealed_descriptor
@@ -110,11 +124,11 @@ impl Store {
             return if same { Ok(Created::AlreadyThere) } else { Err(Error::GalleryExists(id)) };
         }
         let deleted = sqlx::query("SELECT 1 FROM deleted_galleries WHERE gallery_id = ?");
-        if deleted.bind(id.0.as_slice()).fetch_optional(&mut *tx).await?.is_some() {
+        if deleted.bind(name.0.as_slice()).fetch_optional(&mut *tx).await?.is_some() {
             return Err(Error::GalleryDeleted(id));
         }
         let inserted = sqlx::query(SQL)
-            .bind(id.0.as_slice())
+            .bind(name.0.as_slice())
             .bind(i64::from(layout.parameter_set().id()))
             .bind(layout.dimension() as i64)
             .bind(layout.stride() as i64)
@@ -126,6 +140,8 @@ impl Store {
             .bind(digest.as_slice())
             .bind(new.sealed_descriptor.as_ref())
             .bind(new.sealed_manifest.as_ref())
+            .bind(self.tenant().0.as_slice())
+            .bind((name != id).then_some(id.0.as_slice()))
             .execute(&mut *tx)
             .await?;
         Templates::of(inserted.last_insert_rowid()).create(&mut tx).await?;
@@ -134,7 +150,7 @@ impl Store {
         Ok(Created::New)
     }
 
-    /// All galleries in order of id.
+    /// All galleries of all tenants.
     pub async fn galleries(&self) -> Result<Vec<Gallery>, Error> {
         static SQL: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} ORDER BY gallery_id"));
         let mut tx = self.inner.database.read().await?;
@@ -147,7 +163,9 @@ impl Store {
     /// [`Error::UnknownGallery`].
     pub async fn gallery(&self, gallery: GalleryId) -> Result<Gallery, Error> {
         let mut tx = self.inner.database.read().await?;
-        find(&mut tx, gallery).await?.map_or(Err(Error::UnknownGallery(gallery)), |row| from_row(&row))
+        find(&mut tx, self.names, gallery)
+            .await?
+            .map_or(Err(Error::UnknownGallery(gallery)), |row| from_row(&row))
     }
 
     /// What a gallery holds.
@@ -158,7 +176,7 @@ impl Store {
         const SQL: &str = "SELECT count(*) AS blocks, coalesce(sum(filled), 0) AS filled, \
              coalesce(sum(used), 0) AS used FROM blocks WHERE gallery = ?";
         let mut tx = self.inner.database.read().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
         let row = sqlx::query(SQL).bind(head.row).fetch_one(&mut *tx).await?;
         Ok(Counts {
             blocks: number(&row, "blocks", "blocks")?,
@@ -174,7 +192,7 @@ impl Store {
     /// [`Error::UnknownGallery`].
     pub async fn delete_gallery(&self, gallery: GalleryId, entry: Option<&LogEntry>) -> Result<(), Error> {
         let mut tx = self.inner.database.write().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
         let mut objects: Vec<String> = sqlx::query_scalar("SELECT path FROM segments WHERE gallery = ?")
             .bind(head.row)
             .fetch_all(&mut *tx)
@@ -183,19 +201,20 @@ impl Store {
             .bind(head.row)
             .fetch_all(&mut *tx)
             .await?;
-        objects.extend(crate::tickets::forget_gallery(&mut tx, gallery).await?);
+        objects.extend(crate::tickets::forget_gallery(&mut tx, self.names.gallery(gallery)).await?);
         Templates::of(head.row).drop(&mut tx).await?;
         sqlx::query("DELETE FROM galleries WHERE id = ?").bind(head.row).execute(&mut *tx).await?;
         let mark = sqlx::query("INSERT INTO deleted_galleries (gallery_id) VALUES (?)");
-        mark.bind(gallery.0.as_slice()).execute(&mut *tx).await?;
+        mark.bind(self.names.gallery(gallery).0.as_slice()).execute(&mut *tx).await?;
         log::add(&mut tx, entry).await?;
         tx.commit().await?;
         self.scrub(true).await;
         self.inner.blobs.discard(&objects).await;
+        let by_name = self.of(Names::AS_STORED.tenant());
         for upload in uploads.iter().filter_map(|id| UploadId::from_slice(id).ok()) {
             // An append that found the row before it was deleted makes the file again; after the lock none does.
-            let _guard = self.lock_upload(upload).await;
-            self.discard_partial(upload).await;
+            let _guard = by_name.lock_upload(upload).await;
+            by_name.discard_partial(upload).await;
         }
         Ok(())
     }

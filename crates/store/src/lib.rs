@@ -24,12 +24,14 @@
 //! A call whose future is dropped may or may not have taken effect, like a call whose answer is lost. Whoever mirrors
 //! the store in memory runs mutations to their end (in a task of their own).
 
+mod access;
 mod blobs;
 mod database;
 mod error;
 mod galleries;
 mod log;
 mod mutations;
+mod names;
 mod reads;
 mod segments;
 mod sweep;
@@ -48,12 +50,14 @@ pub use types::*;
 use blobs::Blobs;
 use database::Database;
 use log::LogObjects;
+use names::Names;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tyto_access::TenantId;
 use tyto_scheme::segment::MAX_SEGMENT_BYTES;
 
 /// Most bytes of one upload.
@@ -106,10 +110,13 @@ impl Default for Options {
     }
 }
 
-/// Handle of an open data directory. Clones share it; the directory is free for others when the last one is gone.
+/// A tenant's handle of an open data directory: what it names is that tenant's, and nothing of another tenant is found
+/// through it. What belongs to no tenant (the log, the directory of tenants, what is tidied up) is the same through
+/// every one. Clones share the directory, which is free for others when the last one is gone.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    names: Names,
 }
 
 struct Inner {
@@ -130,7 +137,7 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens a data directory, or creates it; either way it is for this user alone afterwards. Takes the directory's lock, brings the
+    /// Opens a data directory, or creates it, as the built-in tenant; either way it is for this user alone afterwards. Takes the directory's lock, brings the
     /// schema up to date, and deletes what a crash left: objects that no row names, tickets past their expiry,
     /// uploads that stopped more than [`STALE_UPLOAD_MS`] ago.
     ///
@@ -169,11 +176,22 @@ impl Store {
             _lock: lock,
             free: watch::Sender::new(()),
         };
-        let store = Self { inner: Arc::new(inner) };
+        let store = Self { inner: Arc::new(inner), names: Names::of(TenantId::BUILT_IN) };
         sync_dir(dir)?;
         store.sweep(now_ms()).await?;
         store.inner.database.checkpoint().await?;
         Ok(store)
+    }
+
+    /// The same directory as another tenant has it.
+    #[must_use]
+    pub fn of(&self, tenant: TenantId) -> Self {
+        Self { inner: self.inner.clone(), names: Names::of(tenant) }
+    }
+
+    /// Whose handle this is.
+    pub fn tenant(&self) -> TenantId {
+        self.names.tenant()
     }
 
     /// Waits for running calls and closes the database. Calls after this fail.
@@ -190,12 +208,14 @@ impl Store {
 
     async fn lock_upload(&self, id: tyto_scheme::UploadId) -> OwnedMutexGuard<()> {
         let locks = &self.inner.upload_locks;
-        Arc::clone(&locks[usize::from(id.0[0]) % locks.len()]).lock_owned().await
+        let name = self.names.upload(id);
+        Arc::clone(&locks[usize::from(name.0[0]) % locks.len()]).lock_owned().await
     }
 
     async fn lock_ticket(&self, id: tyto_scheme::TicketId) -> OwnedMutexGuard<()> {
         let locks = &self.inner.ticket_locks;
-        Arc::clone(&locks[usize::from(id.0[0]) % locks.len()]).lock_owned().await
+        let name = self.names.ticket(id);
+        Arc::clone(&locks[usize::from(name.0[0]) % locks.len()]).lock_owned().await
     }
 }
 

@@ -56,7 +56,7 @@ impl Store {
             return Err(Error::Empty("mutation"));
         }
         let mut tx = self.inner.database.write().await?;
-        let head = GalleryHead::find(&mut tx, mutation.gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, mutation.gallery).await?;
         let (current, proposed) = (head.manifest_version, mutation.manifest.version);
         if proposed == current && is_current(&mut tx, head.row, &mutation.manifest.sealed).await? {
             return Ok(Outcome::Repeated { manifest_version: current });

@@ -2,6 +2,7 @@
 
 use crate::database::{array, bytes, number};
 use crate::galleries::GalleryHead;
+use crate::names::Names;
 use crate::templates::Templates;
 use crate::{
     BlockRow, Error, FilledSlot, MAX_DELTAS_PER_CALL, MAX_TEMPLATES_PER_PAGE, Store, StoredDelta,
@@ -15,11 +16,12 @@ use tyto_scheme::{BlockId, GalleryId, Pseudonym, UploadId};
 /// Finds a gallery's templates and the row of a block.
 async fn find_block(
     connection: &mut SqliteConnection,
+    names: Names,
     gallery: GalleryId,
     block: BlockId,
 ) -> Result<(Templates, i64), Error> {
     const SQL: &str = "SELECT id FROM blocks WHERE gallery = ? AND block_id = ?";
-    let head = GalleryHead::find(connection, gallery).await?;
+    let head = GalleryHead::find(connection, names, gallery).await?;
     let query = sqlx::query_scalar(SQL).bind(head.row).bind(block.0.as_slice());
     let row = query.fetch_optional(connection).await?.ok_or(Error::UnknownBlock(block))?;
     Ok((Templates::of(head.row), row))
@@ -38,7 +40,7 @@ impl Store {
              b.filled, b.used, b.changed_at, b.record FROM blocks b JOIN segments s ON s.id = b.segment \
              WHERE b.gallery = ? ORDER BY b.ordinal";
         let mut tx = self.inner.database.read().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
         let rows = sqlx::query(SQL).bind(head.row).fetch_all(&mut *tx).await?;
         let parse = |row: SqliteRow| {
             Ok(BlockRow {
@@ -60,7 +62,7 @@ impl Store {
     /// The filled slots of one block in order; at most 2,048.
     pub async fn load_deltas(&self, gallery: GalleryId, block: BlockId) -> Result<Vec<FilledSlot>, Error> {
         let mut tx = self.inner.database.read().await?;
-        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        let (templates, row) = find_block(&mut tx, self.names, gallery, block).await?;
         let sql = format!(
             "SELECT slot, subject, delta FROM {templates} WHERE block = ? AND filled = 1 ORDER BY slot"
         );
@@ -78,7 +80,7 @@ impl Store {
     /// The slots of one block whose templates were removed, in order.
     pub async fn burnt_slots(&self, gallery: GalleryId, block: BlockId) -> Result<Vec<u16>, Error> {
         let mut tx = self.inner.database.read().await?;
-        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        let (templates, row) = find_block(&mut tx, self.names, gallery, block).await?;
         let sql = format!("SELECT slot FROM {templates} WHERE block = ? AND filled = 0 ORDER BY slot");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(row).fetch_all(&mut *tx).await?;
         rows.iter().map(slot_of).collect()
@@ -94,7 +96,7 @@ impl Store {
     ) -> Result<Vec<Bytes>, Error> {
         const SQL: &str = "SELECT sealed FROM entries WHERE block = ? AND idx >= ? AND idx < ? ORDER BY idx";
         let mut tx = self.inner.database.read().await?;
-        let (_, row) = find_block(&mut tx, gallery, block).await?;
+        let (_, row) = find_block(&mut tx, self.names, gallery, block).await?;
         let query = sqlx::query(SQL).bind(row).bind(i64::from(from)).bind(i64::from(to));
         query.fetch_all(&mut *tx).await?.iter().map(|row| bytes(row, "sealed")).collect()
     }
@@ -111,7 +113,7 @@ impl Store {
     ) -> Result<Vec<StoredDelta>, Error> {
         Error::check_limit("slots in a call", slots.len() as u64, MAX_DELTAS_PER_CALL as u64)?;
         let mut tx = self.inner.database.read().await?;
-        let (templates, row) = find_block(&mut tx, gallery, block).await?;
+        let (templates, row) = find_block(&mut tx, self.names, gallery, block).await?;
         // Only the number of question marks depends on the input.
         let sql = format!(
             "SELECT slot, delta, tag FROM {templates} WHERE block = ? AND filled = 1 AND slot IN ({}) \
@@ -140,7 +142,7 @@ impl Store {
         let limit = limit.clamp(1, MAX_TEMPLATES_PER_PAGE);
         let (ordinal, slot) = after.map_or((0, -1), |a| (i64::from(a.ordinal), i64::from(a.slot)));
         let mut tx = self.inner.database.read().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
         let sql = format!(
             "SELECT b.ordinal, b.block_id, t.slot, t.subject FROM blocks b CROSS JOIN {} t ON t.block = b.id \
              WHERE b.gallery = ?1 AND b.ordinal >= ?2 AND (b.ordinal > ?2 OR t.slot > ?3) AND t.filled = 1 \

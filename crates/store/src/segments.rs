@@ -4,6 +4,7 @@ use crate::blobs::{Blobs, Folder};
 use crate::database::{array, insert_rows, number, signed};
 use crate::galleries::{GalleryHead, check_manifest, set_manifest};
 use crate::log::{self, LogEntry};
+use crate::names::Names;
 use crate::{
     CommitSegment, Digest, Error, MAX_BLOCKS, MAX_RECORD_BYTES, Object, Outcome, Store,
     mutations::is_conflict, uploads,
@@ -28,11 +29,12 @@ pub(crate) struct SegmentRow {
 impl SegmentRow {
     pub(crate) async fn find(
         connection: &mut SqliteConnection,
+        names: Names,
         upload: UploadId,
     ) -> Result<Option<Self>, Error> {
         const SQL: &str = "SELECT gallery, path, bytes, digest, committed_version, commit_digest \
              FROM segments WHERE upload_id = ?";
-        let row = sqlx::query(SQL).bind(upload.0.as_slice()).fetch_optional(connection).await?;
+        let row = sqlx::query(SQL).bind(names.upload(upload).0.as_slice()).fetch_optional(connection).await?;
         row.map(|row| {
             Ok(Self {
                 gallery: row.try_get("gallery")?,
@@ -102,11 +104,11 @@ impl Store {
         let _guard = self.lock_upload(upload).await;
         // A first look, so that a commit that cannot succeed does not write a blob.
         let mut tx = self.inner.database.read().await?;
-        if let Some(outcome) = look(&mut tx, &commit, digest).await? {
+        if let Some(outcome) = look(&mut tx, self.names, &commit, digest).await? {
             return Ok(outcome);
         }
         drop(tx);
-        let path = Blobs::path(Folder::Segments, upload);
+        let path = Blobs::path(Folder::Segments, self.names.upload(upload));
         self.inner.blobs.put_durable(&path, commit.upload.bytes.clone()).await?;
         let outcome = self.commit_rows(&commit, digest, &path, entry).await;
         match &outcome {
@@ -129,12 +131,12 @@ impl Store {
              committed_version, commit_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id";
         let upload = &commit.upload;
         let mut tx = self.inner.database.write().await?;
-        if let Some(outcome) = look(&mut tx, commit, digest).await? {
+        if let Some(outcome) = look(&mut tx, self.names, commit, digest).await? {
             return Ok(outcome);
         }
-        let head = GalleryHead::find(&mut tx, upload.gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, upload.gallery).await?;
         let segment: i64 = sqlx::query_scalar(SEGMENT)
-            .bind(upload.upload.0.as_slice())
+            .bind(self.names.upload(upload.upload).0.as_slice())
             .bind(head.row)
             .bind(path)
             .bind(upload.bytes.len() as i64)
@@ -146,19 +148,20 @@ impl Store {
             .await?;
         insert_blocks(&mut tx, commit, head.row, segment).await?;
         set_manifest(&mut tx, head.row, &commit.manifest).await?;
-        uploads::delete_row(&mut tx, upload.upload).await?;
+        uploads::delete_row(&mut tx, self.names.upload(upload.upload)).await?;
         log::add(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(Outcome::Committed { manifest_version: commit.manifest.version })
     }
 
-    /// The bytes of a segment, with their digest checked.
+    /// The bytes of a segment as [`Store::load_blocks`] names it, with their digest checked.
     ///
     /// # Errors
     /// [`Error::Corrupt`] names a segment whose object is missing or damaged.
     pub async fn read_segment(&self, upload: UploadId) -> Result<Bytes, Error> {
         let mut tx = self.inner.database.read().await?;
-        let row = SegmentRow::find(&mut tx, upload).await?.ok_or(Error::UnknownUpload(upload))?;
+        let row =
+            SegmentRow::find(&mut tx, Names::AS_STORED, upload).await?.ok_or(Error::UnknownUpload(upload))?;
         drop(tx);
         let bytes = self.inner.blobs.get_verified(&row.path, row.digest).await?;
         bytes.ok_or(Error::Corrupt(Object::Segment(upload)))
@@ -168,12 +171,13 @@ impl Store {
 /// How the commit ends if it is decided before anything is written.
 async fn look(
     connection: &mut SqliteConnection,
+    names: Names,
     commit: &CommitSegment,
     digest: Digest,
 ) -> Result<Option<Outcome>, Error> {
-    let head = GalleryHead::find(connection, commit.upload.gallery).await?;
+    let head = GalleryHead::find(connection, names, commit.upload.gallery).await?;
     let upload = commit.upload.upload;
-    if let Some(segment) = SegmentRow::find(connection, upload).await? {
+    if let Some(segment) = SegmentRow::find(connection, names, upload).await? {
         let same = segment.gallery == head.row && segment.commit_digest == digest;
         let manifest_version = segment.committed_version;
         return if same {

@@ -8,6 +8,7 @@
 use crate::blobs::{Blobs, Folder, sha3_256};
 use crate::database::{array, number, signed};
 use crate::galleries::GalleryHead;
+use crate::names::Names;
 use crate::{
     ANSWER_KEPT_MS, Created, Digest, Error, MAX_ANSWER_BYTES, MAX_OPEN_TICKETS, NewTicket, Object, Store,
     Ticket, TicketState, USED_MARK_KEPT_MS, UseOutcome, blocking, now_ms,
@@ -34,14 +35,19 @@ struct TicketRow {
 }
 
 impl TicketRow {
-    async fn find(connection: &mut SqliteConnection, ticket: TicketId) -> Result<Option<Self>, Error> {
-        const SQL: &str = "SELECT ticket_id, gallery_id, key_id, kind, bytes, digest, expires_ms, state, path, \
+    async fn find(
+        connection: &mut SqliteConnection,
+        names: Names,
+        ticket: TicketId,
+    ) -> Result<Option<Self>, Error> {
+        const SQL: &str = "SELECT coalesce(own_gallery_id, gallery_id) AS gallery_id, key_id, kind, bytes, digest, expires_ms, state, path, \
              request_digest, answer_digest, answer_path, answer FROM tickets WHERE ticket_id = ?";
-        let row = sqlx::query(SQL).bind(ticket.0.as_slice()).fetch_optional(connection).await?;
-        row.as_ref().map(Self::parse).transpose()
+        let name = names.ticket(ticket);
+        let row = sqlx::query(SQL).bind(name.0.as_slice()).fetch_optional(connection).await?;
+        row.as_ref().map(|row| Self::parse(ticket, row)).transpose()
     }
 
-    fn parse(row: &SqliteRow) -> Result<Self, Error> {
+    fn parse(ticket: TicketId, row: &SqliteRow) -> Result<Self, Error> {
         const TABLE: &str = "tickets";
         let corrupt = || Error::Corrupt(Object::Row(TABLE));
         let digest = |column| {
@@ -49,7 +55,7 @@ impl TicketRow {
             bytes.map(|bytes| bytes.try_into().map_err(|_| corrupt())).transpose()
         };
         let facts = NewTicket {
-            ticket: TicketId(array(row, "ticket_id", TABLE)?),
+            ticket,
             gallery: GalleryId(array(row, "gallery_id", TABLE)?),
             key: KeyId(array(row, "key_id", TABLE)?),
             kind: match row.try_get::<i64, _>("kind")? {
@@ -93,8 +99,8 @@ impl Store {
         let digest = blocking(move || Ok(sha3_256(&data))).await?;
         let _guard = self.lock_ticket(id).await;
         let mut tx = self.inner.database.read().await?;
-        GalleryHead::find(&mut tx, new.gallery).await?;
-        if let Some(row) = TicketRow::find(&mut tx, id).await? {
+        GalleryHead::find(&mut tx, self.names, new.gallery).await?;
+        if let Some(row) = TicketRow::find(&mut tx, self.names, id).await? {
             let ticket = &row.ticket;
             // The server chooses the expiry, so a repetition may come with a later one: the first one holds.
             let facts = NewTicket { expires_ms: ticket.facts.expires_ms, ..new };
@@ -104,7 +110,7 @@ impl Store {
         let size = bytes.len() as u64;
         self.check_room(&mut tx, new.gallery, size).await?;
         drop(tx);
-        let path = Blobs::path(Folder::Tickets, id);
+        let path = Blobs::path(Folder::Tickets, self.names.ticket(id));
         self.inner.blobs.put_relaxed(&path, bytes).await?;
         let inserted = self.insert_ticket(new, size, digest, &path).await;
         if matches!(&inserted, Err(error) if !matches!(error, Error::Sql(_))) {
@@ -121,19 +127,21 @@ impl Store {
         path: &str,
     ) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO tickets (ticket_id, gallery_id, key_id, kind, bytes, digest, expires_ms, \
-             forget_ms, state, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0, ?8)";
+             forget_ms, state, path, own_gallery_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0, ?8, ?9)";
         let mut tx = self.inner.database.write().await?;
-        GalleryHead::find(&mut tx, new.gallery).await?;
+        GalleryHead::find(&mut tx, self.names, new.gallery).await?;
         self.check_room(&mut tx, new.gallery, bytes).await?;
+        let gallery = self.names.gallery(new.gallery);
         sqlx::query(SQL)
-            .bind(new.ticket.0.as_slice())
-            .bind(new.gallery.0.as_slice())
+            .bind(self.names.ticket(new.ticket).0.as_slice())
+            .bind(gallery.0.as_slice())
             .bind(new.key.0.as_slice())
             .bind(new.kind as i64)
             .bind(signed(bytes))
             .bind(digest.as_slice())
             .bind(signed(new.expires_ms))
             .bind(path)
+            .bind((gallery != new.gallery).then_some(new.gallery.0.as_slice()))
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
@@ -152,7 +160,7 @@ impl Store {
         bytes: u64,
     ) -> Result<(), Error> {
         let mut tx = self.inner.database.read().await?;
-        if TicketRow::find(&mut tx, new).await?.is_some() {
+        if TicketRow::find(&mut tx, self.names, new).await?.is_some() {
             return Ok(());
         }
         self.check_room(&mut tx, gallery, bytes).await
@@ -166,6 +174,7 @@ impl Store {
         bytes: u64,
     ) -> Result<(), Error> {
         const SQL: &str = "SELECT count(*) FROM tickets WHERE gallery_id = ? AND path IS NOT NULL";
+        let gallery = self.names.gallery(gallery);
         let query = sqlx::query_scalar(SQL).bind(gallery.0.as_slice());
         let kept: i64 = query.fetch_one(&mut *connection).await?;
         Error::check_limit("open tickets of a gallery", kept as u64 + 1, MAX_OPEN_TICKETS)?;
@@ -179,7 +188,7 @@ impl Store {
     /// [`Error::UnknownTicket`].
     pub async fn ticket(&self, ticket: TicketId) -> Result<Ticket, Error> {
         let mut tx = self.inner.database.read().await?;
-        let row = TicketRow::find(&mut tx, ticket).await?;
+        let row = TicketRow::find(&mut tx, self.names, ticket).await?;
         row.map(|row| row.ticket).ok_or(Error::UnknownTicket(ticket))
     }
 
@@ -190,7 +199,7 @@ impl Store {
     /// [`Error::Corrupt`] if they are damaged or were lost in a power failure.
     pub async fn read_ticket(&self, ticket: TicketId) -> Result<Bytes, Error> {
         let mut tx = self.inner.database.read().await?;
-        let row = TicketRow::find(&mut tx, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
+        let row = TicketRow::find(&mut tx, self.names, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
         drop(tx);
         let path = row.path.ok_or(Error::UnknownTicket(ticket))?;
         let bytes = self.inner.blobs.get_verified(&path, row.ticket.digest).await?;
@@ -206,14 +215,15 @@ impl Store {
         const SQL: &str = "UPDATE tickets SET state = 1, request_digest = ? \
              WHERE ticket_id = ? AND state = 0 AND expires_ms > ?";
         let mut tx = self.inner.database.write().await?;
-        let mark = sqlx::query(SQL).bind(request_digest.as_slice()).bind(ticket.0.as_slice());
+        let mark =
+            sqlx::query(SQL).bind(request_digest.as_slice()).bind(self.names.ticket(ticket).0.as_slice());
         // The sweep comes minutes after the expiry.
         let mark = mark.bind(signed(now_ms()));
         if mark.execute(&mut *tx).await?.rows_affected() == 1 {
             tx.commit().await?;
             return Ok(UseOutcome::Fresh);
         }
-        let row = TicketRow::find(&mut tx, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
+        let row = TicketRow::find(&mut tx, self.names, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
         drop(tx);
         match row.request_digest {
             None => Ok(UseOutcome::Expired),
@@ -243,7 +253,7 @@ impl Store {
         Error::check_limit("answer bytes", answer.len() as u64, MAX_ANSWER_BYTES as u64)?;
         let _guard = self.lock_ticket(ticket).await;
         let mut tx = self.inner.database.read().await?;
-        let row = TicketRow::find(&mut tx, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
+        let row = TicketRow::find(&mut tx, self.names, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
         drop(tx);
         match row.ticket.state {
             TicketState::Open | TicketState::Expired => return Err(Error::TicketNotBegun(ticket)),
@@ -251,7 +261,9 @@ impl Store {
             TicketState::Begun => {}
         }
         let mut tx = self.inner.database.read().await?;
-        let others = kept_bytes(&mut tx, row.ticket.facts.gallery).await?.saturating_sub(row.ticket.bytes);
+        let others = kept_bytes(&mut tx, self.names.gallery(row.ticket.facts.gallery))
+            .await?
+            .saturating_sub(row.ticket.bytes);
         drop(tx);
         if others + answer.len() as u64 > self.inner.options.ticket_bytes {
             return self.forget_used(ticket, row.path).await;
@@ -259,7 +271,7 @@ impl Store {
         let data = answer.clone();
         let digest = blocking(move || Ok(sha3_256(&data))).await?;
         let inline = answer.len() <= ANSWER_INLINE_MAX_BYTES;
-        let answer_path = (!inline).then(|| Blobs::path(Folder::Answers, ticket));
+        let answer_path = (!inline).then(|| Blobs::path(Folder::Answers, self.names.ticket(ticket)));
         if let Some(path) = &answer_path {
             self.inner.blobs.put_relaxed(path, answer.clone()).await?;
         }
@@ -268,7 +280,7 @@ impl Store {
         let query = sqlx::query(SQL).bind(digest.as_slice()).bind(answer_path.as_deref());
         let query = query.bind(inline.then_some(answer.as_ref()));
         let query = query.bind(signed(now_ms() + ANSWER_KEPT_MS)).bind(answer.len() as i64);
-        let query = query.bind(ticket.0.as_slice());
+        let query = query.bind(self.names.ticket(ticket).0.as_slice());
         let kept = query.execute(&mut *tx).await?.rows_affected() == 1;
         tx.commit().await?;
         let discard = if kept { row.path } else { answer_path };
@@ -284,7 +296,7 @@ impl Store {
     pub async fn finish_use_without_answer(&self, ticket: TicketId) -> Result<(), Error> {
         let _guard = self.lock_ticket(ticket).await;
         let mut tx = self.inner.database.read().await?;
-        let row = TicketRow::find(&mut tx, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
+        let row = TicketRow::find(&mut tx, self.names, ticket).await?.ok_or(Error::UnknownTicket(ticket))?;
         drop(tx);
         match row.ticket.state {
             TicketState::Open | TicketState::Expired => Err(Error::TicketNotBegun(ticket)),
@@ -298,7 +310,7 @@ impl Store {
         const SQL: &str =
             "UPDATE tickets SET path = NULL, forget_ms = NULL WHERE ticket_id = ? AND state = 1";
         let mut tx = self.inner.database.write().await?;
-        sqlx::query(SQL).bind(ticket.0.as_slice()).execute(&mut *tx).await?;
+        sqlx::query(SQL).bind(self.names.ticket(ticket).0.as_slice()).execute(&mut *tx).await?;
         tx.commit().await?;
         self.inner.blobs.discard(path.as_slice()).await;
         Ok(())
@@ -327,7 +339,7 @@ impl Store {
     }
 }
 
-/// Bytes of the tickets and answers that are kept for a gallery.
+/// Bytes of the tickets and answers that are kept for the gallery of this name.
 async fn kept_bytes(connection: &mut SqliteConnection, gallery: GalleryId) -> Result<u64, Error> {
     const SQL: &str =
         "SELECT coalesce(sum(bytes), 0) FROM tickets WHERE gallery_id = ? AND forget_ms IS NOT NULL";
@@ -342,7 +354,7 @@ enum Expiring {
     Of(GalleryId),
 }
 
-/// Forgets the tickets of a gallery that is deleted; returns the objects to delete.
+/// Forgets the tickets of a gallery that is deleted, by its name; returns the objects to delete.
 pub(crate) async fn forget_gallery(
     connection: &mut SqliteConnection,
     gallery: GalleryId,

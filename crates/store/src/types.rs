@@ -1,6 +1,7 @@
 //! What goes in and out of the store.
 
 use bytes::Bytes;
+use tyto_access::TenantId;
 use tyto_scheme::query::Kind;
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, Pseudonym, TicketId, UploadId};
 
@@ -71,6 +72,8 @@ pub struct Gallery {
     pub manifest: SealedManifest,
     /// Unix time.
     pub created_ms: u64,
+    /// Whose it is.
+    pub tenant: TenantId,
 }
 
 /// What a gallery holds.

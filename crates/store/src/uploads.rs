@@ -3,6 +3,7 @@
 use crate::blobs::sha3_256;
 use crate::database::{array, number, signed};
 use crate::galleries::GalleryHead;
+use crate::names::Names;
 use crate::segments::SegmentRow;
 use crate::{
     Digest, Error, MAX_OPEN_UPLOADS, MAX_UPLOAD_BYTES, Object, STALE_UPLOAD_MS, Store, UploadStatus,
@@ -25,9 +26,13 @@ struct UploadRow {
 }
 
 impl UploadRow {
-    async fn find(connection: &mut SqliteConnection, upload: UploadId) -> Result<Option<Self>, Error> {
+    async fn find(
+        connection: &mut SqliteConnection,
+        names: Names,
+        upload: UploadId,
+    ) -> Result<Option<Self>, Error> {
         const SQL: &str = "SELECT gallery, total_bytes, digest FROM uploads WHERE upload_id = ?";
-        let row = sqlx::query(SQL).bind(upload.0.as_slice()).fetch_optional(connection).await?;
+        let row = sqlx::query(SQL).bind(names.upload(upload).0.as_slice()).fetch_optional(connection).await?;
         row.map(|row| {
             Ok(Self {
                 gallery: number(&row, "gallery", "uploads")?,
@@ -41,7 +46,7 @@ impl UploadRow {
 
 impl Store {
     pub(crate) fn partial_path(&self, upload: UploadId) -> PathBuf {
-        self.inner.uploads.join(upload.to_string())
+        self.inner.uploads.join(self.names.upload(upload).to_string())
     }
 
     /// Begins an upload, or finds how far the same one came before.
@@ -62,7 +67,7 @@ impl Store {
         Error::check_limit("upload bytes", total_bytes, MAX_UPLOAD_BYTES)?;
         let _guard = self.lock_upload(upload).await;
         let mut tx = self.inner.database.write().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
         let check = |row: i64, total: u64, stored: Digest| {
             let fields =
                 [("gallery", row == head.row), ("size", total == total_bytes), ("digest", stored == digest)];
@@ -71,11 +76,11 @@ impl Store {
                 None => Ok(()),
             }
         };
-        if let Some(segment) = SegmentRow::find(&mut tx, upload).await? {
+        if let Some(segment) = SegmentRow::find(&mut tx, self.names, upload).await? {
             check(segment.gallery, segment.bytes, segment.digest)?;
             return Ok(UploadStatus { received_bytes: total_bytes, total_bytes, committed: true });
         }
-        if let Some(row) = UploadRow::find(&mut tx, upload).await? {
+        if let Some(row) = UploadRow::find(&mut tx, self.names, upload).await? {
             check(row.gallery, row.total_bytes, row.digest)?;
             // Whoever continues an upload finds it as long as one who begins.
             touch(&self.partial_path(upload))?;
@@ -91,7 +96,8 @@ impl Store {
         touch(&self.partial_path(upload))?;
         let insert =
             sqlx::query("INSERT INTO uploads (upload_id, gallery, total_bytes, digest) VALUES (?, ?, ?, ?)");
-        let insert = insert.bind(upload.0.as_slice()).bind(head.row).bind(signed(total_bytes));
+        let insert =
+            insert.bind(self.names.upload(upload).0.as_slice()).bind(head.row).bind(signed(total_bytes));
         insert.bind(digest.as_slice()).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(UploadStatus { received_bytes: 0, total_bytes, committed: false })
@@ -108,12 +114,14 @@ impl Store {
     /// [`Error::UnknownUpload`] if this gallery has no such upload.
     pub async fn upload_status(&self, gallery: GalleryId, upload: UploadId) -> Result<UploadStatus, Error> {
         let mut tx = self.inner.database.read().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
-        if let Some(segment) = SegmentRow::find(&mut tx, upload).await?.filter(|s| s.gallery == head.row) {
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
+        if let Some(segment) =
+            SegmentRow::find(&mut tx, self.names, upload).await?.filter(|s| s.gallery == head.row)
+        {
             let total_bytes = segment.bytes;
             return Ok(UploadStatus { received_bytes: total_bytes, total_bytes, committed: true });
         }
-        let row = UploadRow::find(&mut tx, upload).await?.filter(|row| row.gallery == head.row);
+        let row = UploadRow::find(&mut tx, self.names, upload).await?.filter(|row| row.gallery == head.row);
         self.partial_status(upload, row.ok_or(Error::UnknownUpload(upload))?.total_bytes)
     }
 
@@ -126,7 +134,7 @@ impl Store {
     pub async fn append_upload(&self, upload: UploadId, offset: u64, data: Bytes) -> Result<u64, Error> {
         let guard = self.lock_upload(upload).await;
         let mut tx = self.inner.database.read().await?;
-        let row = UploadRow::find(&mut tx, upload).await?.ok_or(Error::UnknownUpload(upload))?;
+        let row = UploadRow::find(&mut tx, self.names, upload).await?.ok_or(Error::UnknownUpload(upload))?;
         drop(tx);
         let path = self.partial_path(upload);
         blocking(move || {
@@ -152,15 +160,17 @@ impl Store {
     pub async fn read_upload(&self, gallery: GalleryId, upload: UploadId) -> Result<VerifiedUpload, Error> {
         let guard = self.lock_upload(upload).await;
         let mut tx = self.inner.database.read().await?;
-        let head = GalleryHead::find(&mut tx, gallery).await?;
-        let segment = SegmentRow::find(&mut tx, upload).await?.filter(|segment| segment.gallery == head.row);
+        let head = GalleryHead::find(&mut tx, self.names, gallery).await?;
+        let segment = SegmentRow::find(&mut tx, self.names, upload)
+            .await?
+            .filter(|segment| segment.gallery == head.row);
         if let Some(segment) = segment {
             drop(tx);
             let bytes = self.inner.blobs.get_verified(&segment.path, segment.digest).await?;
             let bytes = bytes.ok_or(Error::Corrupt(Object::Segment(upload)))?;
             return Ok(VerifiedUpload { gallery, upload, digest: segment.digest, bytes });
         }
-        let row = UploadRow::find(&mut tx, upload).await?.filter(|row| row.gallery == head.row);
+        let row = UploadRow::find(&mut tx, self.names, upload).await?.filter(|row| row.gallery == head.row);
         let row = row.ok_or(Error::UnknownUpload(upload))?;
         drop(tx);
         let path = self.partial_path(upload);
@@ -197,12 +207,14 @@ impl Store {
         let ids: Vec<Vec<u8>> =
             sqlx::query_scalar("SELECT upload_id FROM uploads").fetch_all(&mut *tx).await?;
         drop(tx);
+        // Of all tenants.
+        let by_name = self.of(Names::AS_STORED.tenant());
         let mut abandoned = 0;
         for upload in ids.iter().filter_map(|id| UploadId::from_slice(id).ok()) {
             // Looked at under the lock: who got it first has changed the file's time, or finds no upload any more.
-            let _guard = self.lock_upload(upload).await;
-            if is_stale(&self.partial_path(upload), now_ms) {
-                self.forget_upload(upload).await?;
+            let _guard = by_name.lock_upload(upload).await;
+            if is_stale(&by_name.partial_path(upload), now_ms) {
+                by_name.forget_upload(upload).await?;
                 abandoned += 1;
             }
         }
@@ -212,7 +224,7 @@ impl Store {
     /// Deletes an upload's row and file; the caller holds its lock.
     async fn forget_upload(&self, upload: UploadId) -> Result<(), Error> {
         let mut tx = self.inner.database.write().await?;
-        delete_row(&mut tx, upload).await?;
+        delete_row(&mut tx, self.names.upload(upload)).await?;
         tx.commit().await?;
         remove_file(&self.partial_path(upload))
     }
@@ -227,7 +239,7 @@ impl Store {
     }
 }
 
-/// Deletes an upload's row.
+/// Deletes an upload's row, by the name in it.
 pub(crate) async fn delete_row(connection: &mut SqliteConnection, upload: UploadId) -> Result<(), Error> {
     let delete = sqlx::query("DELETE FROM uploads WHERE upload_id = ?");
     delete.bind(upload.0.as_slice()).execute(connection).await?;

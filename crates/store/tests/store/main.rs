@@ -1,5 +1,6 @@
 //! The store as its users see it: on a real directory, across restarts and crashes.
 
+mod access;
 mod crash;
 mod deletion;
 mod galleries;
