@@ -27,6 +27,11 @@ impl Caller {
     }
 }
 
+/// The subject of a client certificate that the transport has verified: whoever terminates TLS puts it beside a call, in the
+/// extensions of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSubject(pub Arc<str>);
+
 /// A credential's name: nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

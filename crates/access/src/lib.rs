@@ -17,7 +17,7 @@ pub mod policy;
 mod role;
 
 pub use api_key::{ApiKey, KeyCheck, Verifier};
-pub use caller::{Caller, CredentialName};
+pub use caller::{Caller, CertificateSubject, CredentialName};
 pub use directory::{
     Directory, Grant, KeyRules, PrincipalRecord, Records, StoredKey, SubjectKind, SubjectRecord, TenantRecord,
 };

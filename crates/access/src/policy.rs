@@ -61,7 +61,6 @@ pub const TABLE: &[Rule] = {
     use Scope::{Galleries, Gallery, Open, Server, Tenant};
     &[
         rule("grpc.health.v1.Health/Check", Open, ANYONE, true),
-        rule("grpc.health.v1.Health/List", Open, ANYONE, true),
         rule("grpc.health.v1.Health/Watch", Open, ANYONE, true),
         rule("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open, ANYONE, true),
         rule("tyto.attest.v1.AttestService/Attest", Server, &[Admin, Enroller, Matcher], false),

@@ -58,8 +58,7 @@ async fn answer(mut stream: TcpStream, app: &App) -> std::io::Result<()> {
 }
 
 fn metrics(app: &App) -> String {
-    let entries = app.galleries.page(None, usize::MAX);
-    let infos: Vec<_> = entries.iter().map(|entry| entry.info()).collect();
+    let infos = app.galleries.infos();
     let newest = app.log.newest();
     let head = newest.as_ref().map(|newest| *newest.checkpoint.head());
     app.metrics.render(&[

@@ -1,5 +1,6 @@
 //! What all services share.
 
+use crate::access::{self, Access};
 use crate::background::{Background, LowPriority};
 use crate::config::{Config, cores};
 use crate::galleries::Galleries;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
 use tyto_engine::MAX_PROBES;
+use tyto_pqc::Secret32;
 use tyto_pqc::mldsa::SigningKey;
 use tyto_store::Store;
 
@@ -24,12 +26,18 @@ use tyto_store::Store;
 pub(crate) struct Keys {
     pub(crate) attestation: SigningKey,
     pub(crate) log: LogKeys,
+    /// For credentials.
+    pub(crate) access: Secret32,
 }
 
 impl Keys {
     /// Those of a data directory; makes them at the first start.
     pub(crate) fn load_or_create(data_dir: &Path) -> Result<Self, Error> {
-        Ok(Self { attestation: signing::load_or_create(data_dir)?, log: log::key::load_or_create(data_dir)? })
+        Ok(Self {
+            attestation: signing::load_or_create(data_dir)?,
+            log: log::key::load_or_create(data_dir)?,
+            access: access::load_or_create_key(data_dir)?,
+        })
     }
 }
 
@@ -37,11 +45,13 @@ impl Keys {
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// Who may do what.
+    pub(crate) access: Access,
     /// Signs attestations.
     pub(crate) key: Arc<SigningKey>,
     pub(crate) issuer: Issuer,
     pub(crate) log: Log,
-    pub(crate) galleries: Galleries,
+    pub(crate) galleries: Arc<Galleries>,
     pub(crate) residence: Residence,
     pub(crate) metrics: Arc<Metrics>,
     /// Tickets that are ready for use.
@@ -82,6 +92,7 @@ impl App {
         let (transparency, origin) = (&config.transparency, &config.issuer);
         let log = Log::start(transparency, origin, &store, keys.log, background.handle(), &metrics).await?;
         let issuer = Issuer::new(&config.issuer);
+        let access = Access::open(&config.access, &keys.access, &store).await?;
         let settings = Settings {
             threads: config.threads(),
             concurrent: config.identification.concurrent,
@@ -101,13 +112,14 @@ impl App {
             attested_verifications: Lane::new(config.limits.queued_verifications),
             long_verifications: Lane::new(config.limits.queued_verifications),
             attesting: Arc::new(Semaphore::new(cores().get())),
-            galleries: Galleries::default(),
+            galleries: Arc::default(),
             residence: Residence::new(config.resident_bytes()),
             metrics,
             work: Work::new(background.handle()),
             _background: background,
             config,
             store,
+            access,
             key: Arc::new(keys.attestation),
             issuer,
             log,

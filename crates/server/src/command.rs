@@ -1,5 +1,6 @@
 //! The command line of `tytod`.
 
+use crate::access::bootstrap;
 use crate::config::{Config, LogConfig, LogFormat};
 use crate::error::Error;
 use crate::server::Server;
@@ -24,6 +25,15 @@ enum Command {
     Serve(Options),
     /// Print the key that signs attestations, as clients keep it; makes it if there is none.
     Key(Options),
+    /// Make a credential for an operator, who is above all tenants, and print it: it is shown this once. No server may run
+    /// on the data directory meanwhile.
+    OperatorKey {
+        /// The operator's name; another key is made if there is an operator of this name.
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 /// What overrides the file: the command line first, then the environment.
@@ -62,11 +72,14 @@ impl Options {
     }
 }
 
-/// The binary `tytod`: reads the command line and serves, or prints the key.
+/// The binary `tytod`: reads the command line and serves, or prints a key.
 pub fn run_main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(options) => options.config().and_then(serve),
         Command::Key(options) => options.config().and_then(|config| print_key(&config)),
+        Command::OperatorKey { name, options } => {
+            options.config().and_then(|config| print_operator_key(&config, &name))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,12 +96,21 @@ fn print_key(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+fn print_operator_key(config: &Config, name: &str) -> Result<(), Error> {
+    let key = runtime()?.block_on(bootstrap::operator_key(&config.data_dir, name))?;
+    println!("{}", *key.to_text());
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })
+}
+
 fn serve(config: Config) -> Result<(), Error> {
     start_log(&config.log)?;
     tyto_pqc::self_test()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         // Registered first: a signal during a long start ends the process as soon as it serves.
         let failed = |source| Error::Runtime { action: "receive signals", source };
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

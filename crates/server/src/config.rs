@@ -23,6 +23,8 @@ pub struct Config {
     pub reflection: bool,
     /// How long calls in flight may take to finish at shutdown, in seconds.
     pub drain_deadline_s: u64,
+    /// Who may call.
+    pub access: AccessConfig,
     /// Tickets.
     pub tickets: TicketConfig,
     /// Identification.
@@ -33,6 +35,19 @@ pub struct Config {
     pub limits: LimitConfig,
     /// Logging.
     pub log: LogConfig,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessConfig {
+    /// Whether every call needs a credential. Without it, whoever can connect may do everything: the server starts only
+    /// if it listens on loopback addresses alone.
+    pub required: bool,
+    /// API keys that are older are refused, in days.
+    pub max_key_age_days: u32,
+    /// API keys that were not used for longer are refused, in days.
+    pub max_key_idle_days: u32,
 }
 
 /// How tickets are kept.
@@ -133,12 +148,19 @@ impl Default for Config {
             issuer: "tyto".into(),
             reflection: true,
             drain_deadline_s: 25,
+            access: AccessConfig::default(),
             tickets: TicketConfig::default(),
             identification: IdentificationConfig::default(),
             transparency: TransparencyConfig::default(),
             limits: LimitConfig::default(),
             log: LogConfig::default(),
         }
+    }
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self { required: false, max_key_age_days: 90, max_key_idle_days: 30 }
     }
 }
 
@@ -220,6 +242,8 @@ impl Config {
         let ranges = [
             ("issuer (bytes)", self.issuer.len() as u64, 1, MAX_AUDIENCE_BYTES as u64),
             ("drain_deadline_s", self.drain_deadline_s, 0, 3600),
+            ("access.max_key_age_days", self.access.max_key_age_days.into(), 1, 3650),
+            ("access.max_key_idle_days", self.access.max_key_idle_days.into(), 1, 3650),
             ("tickets.lifetime_s", self.tickets.lifetime_s, 1, 30 * 24 * 3600),
             ("tickets.stored_bytes", self.tickets.stored_bytes, 1 << 20, i64::MAX as u64),
             ("tickets.cache_bytes", self.tickets.cache_bytes as u64, 0, 64 << 30),
@@ -259,6 +283,18 @@ impl Config {
             return Err(Error::ConfigIssuer);
         }
         Ok(())
+    }
+
+    /// Checks that nobody from elsewhere can call a server that asks nobody who they are.
+    ///
+    /// # Errors
+    /// [`Error::Exposed`].
+    pub fn check_exposure(&self) -> Result<(), Error> {
+        let mut addresses = [Some(self.listen), self.admin_listen].into_iter().flatten();
+        match addresses.find(|address| !address.ip().is_loopback()) {
+            Some(address) if !self.access.required => Err(Error::Exposed { address }),
+            _ => Ok(()),
+        }
     }
 
     /// Most bytes of memory for the blocks of all galleries.
@@ -310,10 +346,20 @@ mod tests {
     }
 
     #[test]
+    fn without_credentials_only_this_machine_is_served() {
+        let exposed = |text: &str| Config::parse(text).unwrap().check_exposure().is_err();
+        assert!(!exposed("") && !exposed("listen = '[::1]:1'\nadmin_listen = '127.0.0.9:2'"));
+        assert!(exposed("listen = '0.0.0.0:1'") && exposed("listen = '[::]:1'"));
+        assert!(exposed("admin_listen = '10.0.0.1:1'"));
+        assert!(!exposed("listen = '0.0.0.0:1'\n[access]\nrequired = true"));
+    }
+
+    #[test]
     fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
         for (text, name) in [
             ("listne = '0.0.0.0:1'", "listne"),
             ("[tickets]\nlifetime = 3", "lifetime"),
+            ("[access]\nmax_key_age_days = 0", "access.max_key_age_days"),
             ("[tickets]\nlifetime_s = 0", "tickets.lifetime_s"),
             ("[transparency]\ncheckpoint_interval_ms = 1001", "transparency.checkpoint_interval_ms"),
             ("[transparency]\nbatch_entries = 0", "transparency.batch_entries"),

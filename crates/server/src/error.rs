@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tyto_access::Denial;
 use tyto_scheme::{BlockId, GalleryId, TicketId};
 
 /// What can go wrong, at start and in calls. `status` says what a caller gets to see of it.
@@ -32,6 +33,12 @@ pub enum Error {
     /// The issuer has control characters (operator).
     #[error("configuration: issuer has control characters")]
     ConfigIssuer,
+    /// The server would be open to others than this machine's users, without asking who they are (operator).
+    #[error("configuration: {address} is no loopback address, and access.required is false")]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The log filter is wrong (operator).
     #[error("configuration: log.filter {0:?} is not a filter")]
     LogFilter(String),
@@ -56,6 +63,9 @@ pub enum Error {
     /// The file with this server's name among those on the same database is damaged (operator).
     #[error("node-id in the data directory does not have 16 bytes")]
     NodeId,
+    /// The file with this server's key for credentials is damaged (operator).
+    #[error("access-key in the data directory does not have 32 bytes")]
+    AccessKey,
     /// The transport failed (environment).
     #[error("the transport failed")]
     Transport(#[from] tonic::transport::Error),
@@ -93,6 +103,9 @@ pub enum Error {
     #[error("block {0} is not in its segment where its row says")]
     BlockPlace(BlockId),
 
+    /// The caller may not do this (caller).
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// A message is wrong (caller).
     #[error(transparent)]
     Request(#[from] tyto_api::Error),

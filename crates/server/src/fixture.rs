@@ -4,9 +4,11 @@ use crate::app::{App, Keys};
 use crate::config::Config;
 use crate::service::galleries;
 use crate::service::provision::Upload;
+use crate::site::Site;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tyto_access::TenantId;
 use tyto_api::gallery::{
     Chunk, CreateGallery, ManifestUpdate, ProvisionCommit, ProvisionHeader, SealedRecord,
 };
@@ -17,13 +19,14 @@ use tyto_scheme::segment::{write_block, write_header};
 use tyto_scheme::{BlockId, GalleryId, GalleryParameters, KeyId, UploadId};
 use tyto_store::Store;
 
-pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<App>) {
+pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<Site>) {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::local(dir.path());
     adjust(&mut config);
     let store = Store::open(dir.path()).await.unwrap();
     let keys = Keys::load_or_create(dir.path()).unwrap();
-    (dir, Arc::new(App::start(config, store, keys, watch::channel(false).1).await.unwrap()))
+    let app = Arc::new(App::start(config, store, keys, watch::channel(false).1).await.unwrap());
+    (dir, Site::of(&app, TenantId::BUILT_IN))
 }
 
 /// A gallery in memory alone.
@@ -49,7 +52,7 @@ pub(crate) fn gallery_of(blocks: u16) -> Arc<Gallery> {
 }
 
 /// A gallery at manifest version 2 with a block of zero polynomials.
-pub(crate) async fn gallery_of_one_block(app: &Arc<App>) -> (GalleryParameters, BlockId) {
+pub(crate) async fn gallery_of_one_block(app: &Arc<Site>) -> (GalleryParameters, BlockId) {
     let gallery = GalleryId([1; 16]);
     let parameters = GalleryParameters::new(gallery, 1, 8, 8, 0, KeyId([2; 16])).unwrap();
     let sealed = |fill: u8| vec![fill; 50].into();

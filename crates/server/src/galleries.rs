@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
+use tyto_access::TenantId;
 use tyto_api::gallery::GalleryInfo;
 use tyto_engine::Gallery;
 use tyto_scheme::GalleryId;
@@ -51,27 +52,38 @@ impl Entry {
     }
 }
 
-/// All galleries, by id.
+/// What a gallery is known by: two tenants may use one id.
+pub(crate) type Key = (TenantId, GalleryId);
+
+/// The galleries of all tenants.
 #[derive(Default)]
 pub(crate) struct Galleries {
-    entries: RwLock<BTreeMap<GalleryId, Arc<Entry>>>,
+    entries: RwLock<BTreeMap<Key, Arc<Entry>>>,
     /// Held while a gallery is created or deleted, in store and memory.
     pub(crate) lifecycle: Mutex<()>,
 }
 
+/// Those of one tenant.
+pub(crate) struct GalleriesOf {
+    /// Those of all.
+    pub(crate) all: Arc<Galleries>,
+    tenant: TenantId,
+}
+
 impl Galleries {
-    pub(crate) fn get(&self, gallery: GalleryId) -> Result<Arc<Entry>, Error> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(&gallery).cloned().ok_or(Error::UnknownGallery(gallery))
+    pub(crate) fn of(self: &Arc<Self>, tenant: TenantId) -> GalleriesOf {
+        GalleriesOf { all: self.clone(), tenant }
     }
 
-    pub(crate) fn insert(&self, gallery: GalleryId, entry: Entry) {
+    pub(crate) fn insert(&self, key: Key, entry: Entry) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(gallery, Arc::new(entry));
+        entries.insert(key, Arc::new(entry));
     }
 
-    pub(crate) fn remove(&self, gallery: GalleryId) {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&gallery);
+    /// What they are.
+    pub(crate) fn infos(&self) -> Vec<GalleryInfo> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.values().map(|entry| entry.info()).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -83,11 +95,36 @@ impl Galleries {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.values().map(|entry| entry.resident().resident_bytes() as u64).sum()
     }
+}
 
-    /// Up to `count` galleries after an id, in order.
-    pub(crate) fn page(&self, after: Option<GalleryId>, count: usize) -> Vec<Arc<Entry>> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.range((start, Bound::Unbounded)).take(count).map(|(_, entry)| entry.clone()).collect()
+impl GalleriesOf {
+    pub(crate) fn get(&self, gallery: GalleryId) -> Result<Arc<Entry>, Error> {
+        let entries = self.all.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(&(self.tenant, gallery)).cloned().ok_or(Error::UnknownGallery(gallery))
+    }
+
+    pub(crate) fn insert(&self, gallery: GalleryId, entry: Entry) {
+        self.all.insert((self.tenant, gallery), entry);
+    }
+
+    pub(crate) fn remove(&self, gallery: GalleryId) {
+        let mut entries = self.all.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(&(self.tenant, gallery));
+    }
+
+    /// Up to `count` galleries after an id, in order, of those that `shown` admits.
+    pub(crate) fn page(
+        &self,
+        after: Option<GalleryId>,
+        count: usize,
+        shown: impl Fn(GalleryId) -> bool,
+    ) -> Vec<Arc<Entry>> {
+        let start = after.map_or(Bound::Included((self.tenant, GalleryId([0; 16]))), |after| {
+            Bound::Excluded((self.tenant, after))
+        });
+        let end = Bound::Included((self.tenant, GalleryId([u8::MAX; 16])));
+        let entries = self.all.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = entries.range((start, end)).filter(|((_, id), _)| shown(*id));
+        shown.take(count).map(|(_, entry)| entry.clone()).collect()
     }
 }

@@ -7,6 +7,7 @@
 //! Handlers (`grpc`) parse messages with `tyto_api` and call the services (`service`), which know galleries, store
 //! and attestations and no protobuf. `status` is the one place where errors become gRPC statuses.
 
+mod access;
 mod admin;
 mod app;
 mod arrival;
@@ -29,12 +30,14 @@ mod residence;
 mod server;
 mod service;
 mod signing;
+mod site;
 mod status;
 mod work;
 
 pub use command::run_main;
 pub use config::{
-    Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig, TransparencyConfig,
+    AccessConfig, Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig,
+    TransparencyConfig,
 };
 pub use error::Error;
 pub use server::{RunningServer, Server};

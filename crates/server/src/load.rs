@@ -17,11 +17,11 @@ use tyto_store::{BlockRow, Store};
 /// Brings every gallery into memory, one after the other, each on all cores.
 pub(crate) async fn load_all(store: &Store, galleries: &Galleries) -> Result<(), Error> {
     for row in store.galleries().await? {
-        let id = row.parameters.gallery;
+        let (tenant, id) = (row.tenant, row.parameters.gallery);
         let failed = |source| Error::Load { gallery: id, source: Box::new(source) };
         let (descriptor, created_ms) = (row.sealed_descriptor.clone(), row.created_ms);
-        let gallery = load(store, row).await.map_err(failed)?;
-        galleries.insert(id, Entry::new(gallery, descriptor, created_ms));
+        let gallery = load(&store.of(tenant), row).await.map_err(failed)?;
+        galleries.insert((tenant, id), Entry::new(gallery, descriptor, created_ms));
     }
     Ok(())
 }

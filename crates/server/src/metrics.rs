@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     pub(crate) templates_enrolled: Counter,
     pub(crate) templates_removed: Counter,
     pub(crate) attestations: Counter,
+    /// Calls that were denied, and messages of streams.
+    pub(crate) calls_denied: Counter,
     /// Entries that the queue stored.
     pub(crate) log_entries: Counter,
     pub(crate) log_appended: Counter,
@@ -128,6 +130,7 @@ impl Metrics {
             ("templates_enrolled", &self.templates_enrolled),
             ("templates_removed", &self.templates_removed),
             ("attestations", &self.attestations),
+            ("calls_denied", &self.calls_denied),
             ("log_entries", &self.log_entries),
             ("log_appended", &self.log_appended),
             ("log_checkpoints", &self.log_checkpoints),

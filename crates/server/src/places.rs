@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::config::cores;
+use crate::galleries::Key;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tyto_scheme::GalleryId;
 
 /// Places of identifications. One gallery gets at most half of them: callers who do not read the answers of a gallery
 /// of theirs keep nobody out of the others.
@@ -17,7 +17,7 @@ pub(crate) struct Places {
 #[derive(Default)]
 struct Taken {
     all: usize,
-    by_gallery: HashMap<GalleryId, usize>,
+    by_gallery: HashMap<Key, usize>,
 }
 
 /// Why there is no place.
@@ -35,7 +35,7 @@ pub(crate) enum Full {
 /// A place, until it is dropped.
 pub(crate) struct Place {
     places: Arc<Places>,
-    gallery: GalleryId,
+    gallery: Key,
 }
 
 impl Places {
@@ -49,7 +49,7 @@ impl Places {
     }
 
     /// Takes a place for a gallery, if there is one.
-    pub(crate) fn take(self: &Arc<Self>, gallery: GalleryId) -> Result<Place, Full> {
+    pub(crate) fn take(self: &Arc<Self>, gallery: Key) -> Result<Place, Full> {
         let max = self.total.div_ceil(2);
         let mut taken = self.taken();
         if taken.all >= self.total {
@@ -110,11 +110,13 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tyto_access::TenantId;
+    use tyto_scheme::GalleryId;
 
     #[test]
     fn a_gallery_takes_half_of_the_places_and_no_more() {
         let places = Arc::new(Places::new(5));
-        let take = |gallery| places.take(GalleryId([gallery; 16]));
+        let take = |gallery| places.take((TenantId::BUILT_IN, GalleryId([gallery; 16])));
         let mut first: Vec<_> = (0..3).map(|_| take(1).unwrap()).collect();
         assert_eq!(take(1).err(), Some(Full::Gallery { max: 3 }));
         let others = [take(2).unwrap(), take(3).unwrap()];

@@ -64,7 +64,7 @@ impl Residence {
     pub(crate) async fn check_stored(&self, store: &Store) -> Result<(), Error> {
         let mut needed_bytes = 0;
         for row in store.galleries().await? {
-            let blocks = store.counts(row.parameters.gallery).await?.blocks;
+            let blocks = store.of(row.tenant).counts(row.parameters.gallery).await?.blocks;
             needed_bytes += blocks * Block::packed_bytes(&row.parameters.layout) as u64;
         }
         let allowed_bytes = self.max_bytes;

@@ -1,5 +1,6 @@
 //! Start, serve, drain, stop.
 
+use crate::access::layer::AuthenticateLayer;
 use crate::admin;
 use crate::app::{App, Keys, unix_ms};
 use crate::arrival::ArrivalLayer;
@@ -42,6 +43,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const CUT_OFF: Duration = Duration::from_secs(2);
 /// How long what served them may take to be gone.
 const LET_GO: Duration = Duration::from_secs(10);
+/// How old the stored time of a key's last use may be.
+const USES_INTERVAL: Duration = Duration::from_mins(1);
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);
 const HEALTH_SERVICES: [&str; 4] = [
     "",
@@ -75,6 +78,7 @@ impl Server {
     /// Whatever is wrong with configuration, data directory or addresses; nothing is served then.
     pub async fn start(config: Config) -> Result<RunningServer, Error> {
         config.check()?;
+        config.check_exposure()?;
         let options = tyto_store::Options { ticket_bytes: config.tickets.stored_bytes };
         let store = Store::open_with(&config.data_dir, options).await?;
         let keys = Keys::load_or_create(&config.data_dir)?;
@@ -87,7 +91,7 @@ impl Server {
         attest::log_keys(&app)?;
 
         let (listener, local_addr) = listen(app.config.listen).await?;
-        let mut helpers = vec![tokio::spawn(tidy(app.store.clone()))];
+        let mut helpers = vec![tokio::spawn(tidy(app.store.clone())), tokio::spawn(note_uses(app.clone()))];
         let mut admin_addr = None;
         if let Some(address) = app.config.admin_listen {
             let (listener, address) = listen(address).await?;
@@ -174,6 +178,7 @@ impl RunningServer {
             }
         };
         self.app.log.stop(LOG_FINISH).await;
+        store_uses(&self.app).await;
         self.app.store.close().await;
         let freed = self.app.store.freed();
         drop(self.app);
@@ -193,8 +198,11 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
     Ok((listener, bound))
 }
 
+/// What a call passes, from the last to the first.
+type Layers = Stack<AuthenticateLayer, Stack<ArrivalLayer, Identity>>;
+
 /// All services, their limits, and the switch of their health.
-async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>, HealthReporter), Error> {
+async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in HEALTH_SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -219,6 +227,7 @@ async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = tonic::transport::Server::builder()
         .layer(ArrivalLayer)
+        .layer(AuthenticateLayer(app.clone()))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
@@ -231,6 +240,21 @@ async fn router(app: &Arc<App>) -> Result<(Router<Stack<ArrivalLayer, Identity>>
         .add_service(gallery)
         .add_service(matching);
     Ok((router, health))
+}
+
+/// Stores from time to time when keys were used last.
+async fn note_uses(app: Arc<App>) {
+    let mut interval = tokio::time::interval(USES_INTERVAL);
+    loop {
+        interval.tick().await;
+        store_uses(&app).await;
+    }
+}
+
+async fn store_uses(app: &App) {
+    if let Err(error) = app.access.store_uses(&app.store).await {
+        tracing::error!(error = %crate::status::chain(&error), "the last uses of keys cannot be stored");
+    }
 }
 
 /// Forgets tickets that nobody used in time, and uploads that nobody continues.

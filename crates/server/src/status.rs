@@ -18,6 +18,8 @@ enum Blame {
 fn blame(error: &Error) -> Blame {
     use Blame::{Caller, Later, Ours};
     match error {
+        Error::Denied(denial) if denial.is_about_the_credential() => Caller(Code::Unauthenticated),
+        Error::Denied(_) => Caller(Code::PermissionDenied),
         Error::Request(_)
         | Error::Field { .. }
         | Error::MessageUndecodable

@@ -9,18 +9,22 @@ use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on, all of which stand above it in the
 /// table: that is the proof that there is no cycle.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tyto-kernels", &[]),
     ("tyto-scheme", &["tyto-kernels"]),
     ("tyto-pqc", &["tyto-kernels"]),
+    ("tyto-access", &["tyto-scheme", "tyto-pqc"]),
     ("tyto-tenant", &["tyto-scheme", "tyto-pqc", "tyto-kernels"]),
     ("tyto-engine", &["tyto-scheme", "tyto-kernels"]),
     ("tyto-attest", &["tyto-pqc"]),
     ("tyto-session", &["tyto-pqc"]),
     ("tyto-audit", &["tyto-attest", "tyto-pqc"]),
     ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest"]),
-    ("tyto-store", &["tyto-scheme", "tyto-attest"]),
-    ("tyto-server", &["tyto-api", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
+    ("tyto-store", &["tyto-scheme", "tyto-attest", "tyto-access"]),
+    (
+        "tyto-server",
+        &["tyto-api", "tyto-access", "tyto-store", "tyto-engine", "tyto-pqc", "tyto-attest", "tyto-scheme"],
+    ),
     ("tyto-client", &["tyto-api", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
     ("tyto-replay", &["tyto-api", "tyto-attest", "tyto-engine", "tyto-kernels", "tyto-scheme"]),
@@ -32,8 +36,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
 const SCAFFOLDING: [&str; 3] = ["tyto-tests", "tyto-benches", "tyto-peers"];
 
 /// The crates that do no I/O.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "tyto-kernels",
+    "tyto-access",
     "tyto-scheme",
     "tyto-pqc",
     "tyto-tenant",

@@ -14,6 +14,13 @@ use tyto_api::proto::attest::v1::attest_service_server::AttestService;
 /// What an answer needs of a call's time to arrive.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
+/// The name of a method in the table of rights.
+macro_rules! method {
+    ($name:literal) => {
+        concat!("tyto.attest.v1.AttestService/", $name)
+    };
+}
+
 /// The handler.
 pub(crate) struct AttestHandler(pub(crate) Arc<App>);
 
@@ -24,6 +31,7 @@ impl AttestService for AttestHandler {
         request: Request<proto::AttestRequest>,
     ) -> Result<Response<proto::AttestResponse>, Status> {
         call(&self.0, "Attest", async {
+            self.0.authorise(request.extensions(), method!("Attest"), None)?;
             Ok(attest::attest(&self.0, request.into_inner().try_into()?).await?.into())
         })
         .await
@@ -31,9 +39,10 @@ impl AttestService for AttestHandler {
 
     async fn get_checkpoint(
         &self,
-        _request: Request<proto::GetCheckpointRequest>,
+        request: Request<proto::GetCheckpointRequest>,
     ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
         call(&self.0, "GetCheckpoint", async {
+            self.0.authorise(request.extensions(), method!("GetCheckpoint"), None)?;
             Ok(proto::GetCheckpointResponse { checkpoint: attest::checkpoint(&self.0)? })
         })
         .await
@@ -44,6 +53,7 @@ impl AttestService for AttestHandler {
         request: Request<proto::GetReceiptRequest>,
     ) -> Result<Response<proto::GetReceiptResponse>, Status> {
         call(&self.0, "GetReceipt", async {
+            self.0.authorise(request.extensions(), method!("GetReceipt"), None)?;
             let left = time_left(request.metadata()).map(|left| left.saturating_sub(ANSWER_TIME));
             let GetReceipt { leaf_hash, wait_ms } = request.into_inner().try_into()?;
             let wait = Duration::from_millis(wait_ms.into()).min(left.unwrap_or(Duration::MAX));
@@ -57,6 +67,7 @@ impl AttestService for AttestHandler {
         request: Request<proto::GetConsistencyProofRequest>,
     ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
         call(&self.0, "GetConsistencyProof", async {
+            self.0.authorise(request.extensions(), method!("GetConsistencyProof"), None)?;
             let receipt = attest::consistency(&self.0, request.into_inner().try_into()?).await?;
             Ok(proto::GetConsistencyProofResponse { receipt })
         })
@@ -65,9 +76,13 @@ impl AttestService for AttestHandler {
 
     async fn list_keys(
         &self,
-        _request: Request<proto::ListKeysRequest>,
+        request: Request<proto::ListKeysRequest>,
     ) -> Result<Response<proto::ListKeysResponse>, Status> {
-        call(&self.0, "ListKeys", async { Ok(attest::keys(&self.0).into()) }).await
+        call(&self.0, "ListKeys", async {
+            self.0.authorise(request.extensions(), method!("ListKeys"), None)?;
+            Ok(attest::keys(&self.0).into())
+        })
+        .await
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
         let mut request = Request::new(proto::GetReceiptRequest { leaf_hash, wait_ms: 60_000 });
         request.set_timeout(Duration::from_millis(200));
         let started = std::time::Instant::now();
-        let answer = AttestHandler(app).get_receipt(request).await.unwrap().into_inner();
+        let answer = AttestHandler(app.app().clone()).get_receipt(request).await.unwrap().into_inner();
         let Some(proto::get_receipt_response::Result::NotCovered(wait)) = answer.result else { panic!() };
         assert!(started.elapsed() < Duration::from_mins(1), "the own limit of the call would be a minute");
         assert!(wait.retry_after_ms > 0);

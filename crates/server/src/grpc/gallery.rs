@@ -12,11 +12,21 @@ use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 use tyto_api::gallery::{Mutation, ProvisionPart, gallery_id, upload_of};
 use tyto_api::proto::gallery::v1 as proto;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryService;
 use tyto_attest::GalleryOperation;
+
+/// The name of a method in the table of rights.
+macro_rules! method {
+    ($name:literal) => {
+        concat!("tyto.gallery.v1.GalleryService/", $name)
+    };
+}
+
+const PROVISION: &str = method!("Provision");
+const ENROL: &str = method!("Enrol");
 
 /// The handler.
 pub(crate) struct GalleryHandler(pub(crate) Arc<App>);
@@ -29,8 +39,9 @@ impl GalleryService for GalleryHandler {
     ) -> Result<Response<proto::CreateGalleryResponse>, Status> {
         let app = &self.0;
         call(app, "CreateGallery", async {
+            let site = app.authorise(request.extensions(), method!("CreateGallery"), None)?.site;
             let request = request.into_inner().try_into()?;
-            let logged = app.work.in_background(galleries::create(app.clone(), request)).await?;
+            let logged = app.work.in_background(galleries::create(site, request)).await?;
             Ok(proto::CreateGalleryResponse { logged: logged.map(Into::into) })
         })
         .await
@@ -41,7 +52,9 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::DescribeGalleryRequest>,
     ) -> Result<Response<proto::DescribeGalleryResponse>, Status> {
         call(&self.0, "DescribeGallery", async {
-            let entry = self.0.galleries.get(gallery_id(&request.into_inner().gallery_id)?)?;
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = self.0.authorise(extensions, method!("DescribeGallery"), Some(id))?.site;
+            let entry = site.galleries.get(gallery_id(id)?)?;
             Ok(proto::DescribeGalleryResponse { gallery: Some(entry.info().into()) })
         })
         .await
@@ -52,7 +65,9 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::ListGalleriesRequest>,
     ) -> Result<Response<proto::ListGalleriesResponse>, Status> {
         call(&self.0, "ListGalleries", async {
-            let (infos, next) = galleries::list(&self.0, request.into_inner().try_into()?);
+            let allowed = self.0.authorise(request.extensions(), method!("ListGalleries"), None)?;
+            let request = request.into_inner().try_into()?;
+            let (infos, next) = galleries::list(&allowed.site, request, allowed.may_see());
             Ok(proto::ListGalleriesResponse {
                 galleries: infos.into_iter().map(Into::into).collect(),
                 next_page_token: next.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(&id.0)),
@@ -67,8 +82,10 @@ impl GalleryService for GalleryHandler {
     ) -> Result<Response<proto::DeleteGalleryResponse>, Status> {
         let app = &self.0;
         call(app, "DeleteGallery", async {
-            let id = gallery_id(&request.into_inner().gallery_id)?;
-            let logged = app.work.in_background(galleries::delete(app.clone(), id)).await?;
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = app.authorise(extensions, method!("DeleteGallery"), Some(id))?.site;
+            let id = gallery_id(id)?;
+            let logged = app.work.in_background(galleries::delete(site, id)).await?;
             Ok(proto::DeleteGalleryResponse { logged: Some(logged.into()) })
         })
         .await
@@ -78,8 +95,7 @@ impl GalleryService for GalleryHandler {
         &self,
         request: Request<Streaming<proto::ProvisionRequest>>,
     ) -> Result<Response<proto::ProvisionResponse>, Status> {
-        call(&self.0, "Provision", async { Ok(receive_segment(&self.0, request.into_inner()).await?.into()) })
-            .await
+        call(&self.0, "Provision", async { Ok(receive_segment(&self.0, request).await?.into()) }).await
     }
 
     async fn get_upload(
@@ -87,8 +103,10 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::GetUploadRequest>,
     ) -> Result<Response<proto::GetUploadResponse>, Status> {
         call(&self.0, "GetUpload", async {
-            let (gallery, upload) = upload_of(&request.into_inner())?;
-            Ok(provision::status(&self.0, gallery, upload).await?.into())
+            let (extensions, message) = (request.extensions(), request.get_ref());
+            let site = self.0.authorise(extensions, method!("GetUpload"), Some(&message.gallery_id))?.site;
+            let (gallery, upload) = upload_of(message)?;
+            Ok(provision::status(&site, gallery, upload).await?.into())
         })
         .await
     }
@@ -99,19 +117,22 @@ impl GalleryService for GalleryHandler {
         &self,
         request: Request<Streaming<proto::EnrolRequest>>,
     ) -> Result<Response<Self::EnrolStream>, Status> {
+        let denied = |error| status("Enrol", &error);
+        self.0.authorise(request.extensions(), ENROL, None).map_err(denied)?;
         // One request at a time: each is answered before the next is read. An error ends the stream.
-        let state = Some((self.0.clone(), request.into_inner()));
+        let (_, extensions, requests) = request.into_parts();
+        let state = Some((self.0.clone(), extensions, requests));
         let answers = stream::unfold(state, async |state| {
-            let (app, mut requests) = state?;
+            let (app, extensions, mut requests) = state?;
             let message = next_until_drained(&app, &mut requests).await.transpose()?;
             let started = Instant::now();
             let result = match message {
-                Ok(message) => enrol_one(&app, message).await,
+                Ok(message) => enrol_one(&app, &extensions, message).await,
                 Err(error) => Err(error),
             };
             finish(&app, "Enrol", started, result.as_ref().err());
             match result {
-                Ok(applied) => Some((Ok(applied.into()), Some((app, requests)))),
+                Ok(applied) => Some((Ok(applied.into()), Some((app, extensions, requests)))),
                 Err(error) => Some((Err(status("Enrol", &error)), None)),
             }
         });
@@ -124,9 +145,11 @@ impl GalleryService for GalleryHandler {
     ) -> Result<Response<proto::RemoveResponse>, Status> {
         let app = &self.0;
         call(app, "Remove", async {
-            let (message, applying) = (request.into_inner(), app.clone());
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = app.authorise(extensions, method!("Remove"), Some(id))?.site;
+            let message = request.into_inner();
             let apply = async move {
-                mutation::apply(applying, GalleryOperation::Remove, Mutation::from_remove(message)?).await
+                mutation::apply(site, GalleryOperation::Remove, Mutation::from_remove(message)?).await
             };
             Ok(app.work.in_background(apply).await?.into())
         })
@@ -138,8 +161,10 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::ListTemplatesRequest>,
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         call(&self.0, "ListTemplates", async {
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = self.0.authorise(extensions, method!("ListTemplates"), Some(id))?.site;
             let (templates, token) =
-                galleries::list_templates(&self.0, request.into_inner().try_into()?).await?;
+                galleries::list_templates(&site, request.into_inner().try_into()?).await?;
             Ok(proto::ListTemplatesResponse {
                 templates: templates.into_iter().map(Into::into).collect(),
                 next_page_token: token.into(),
@@ -155,7 +180,9 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::FetchRecordsRequest>,
     ) -> Result<Response<Self::FetchRecordsStream>, Status> {
         call(&self.0, "FetchRecords", async {
-            let parts = records::fetch(&self.0, request.into_inner().try_into()?)?;
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = self.0.authorise(extensions, method!("FetchRecords"), Some(id))?.site;
+            let parts = records::fetch(&site, request.into_inner().try_into()?)?;
             let answer = |part: Result<_, Error>| match part {
                 Ok(part) => Ok(proto::FetchRecordsResponse::from(part)),
                 Err(error) => Err(status("FetchRecords", &error)),
@@ -170,18 +197,25 @@ impl GalleryService for GalleryHandler {
         request: Request<proto::FetchDeltasRequest>,
     ) -> Result<Response<proto::FetchDeltasResponse>, Status> {
         call(&self.0, "FetchDeltas", async {
-            let deltas = records::deltas(&self.0, request.into_inner().try_into()?).await?;
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = self.0.authorise(extensions, method!("FetchDeltas"), Some(id))?.site;
+            let deltas = records::deltas(&site, request.into_inner().try_into()?).await?;
             Ok(proto::FetchDeltasResponse { deltas: deltas.into_iter().map(Into::into).collect() })
         })
         .await
     }
 }
 
-async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Applied, Error> {
-    let applying = app.clone();
+/// What was revoked while the stream was open is denied here.
+async fn enrol_one(
+    app: &Arc<App>,
+    extensions: &Extensions,
+    message: proto::EnrolRequest,
+) -> Result<Applied, Error> {
+    let site = app.authorise(extensions, ENROL, Some(&message.gallery_id))?.site;
     app.work
         .in_background(async move {
-            mutation::apply(applying, GalleryOperation::Enrol, Mutation::from_enrol(message)?).await
+            mutation::apply(site, GalleryOperation::Enrol, Mutation::from_enrol(message)?).await
         })
         .await
 }
@@ -189,14 +223,19 @@ async fn enrol_one(app: &Arc<App>, message: proto::EnrolRequest) -> Result<Appli
 /// Header, chunks, commit.
 async fn receive_segment(
     app: &Arc<App>,
-    mut stream: Streaming<proto::ProvisionRequest>,
+    request: Request<Streaming<proto::ProvisionRequest>>,
 ) -> Result<Applied, Error> {
+    app.authorise(request.extensions(), PROVISION, None)?;
+    let (_, extensions, mut stream) = request.into_parts();
     let first = next(app, &mut stream).await?.ok_or(Error::StreamOrder("the header is missing"))?;
     let ProvisionPart::Header(header) = first.try_into()? else {
         return Err(Error::StreamOrder("the header is not first"));
     };
-    let upload = Upload::begin(app.clone(), header).await?;
+    let gallery = header.gallery;
+    let site = app.authorise(&extensions, PROVISION, Some(&gallery.0))?.site;
+    let upload = Upload::begin(site, header).await?;
     while let Some(message) = next(app, &mut stream).await? {
+        app.authorise(&extensions, PROVISION, Some(&gallery.0))?;
         match message.try_into()? {
             ProvisionPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
             ProvisionPart::Chunk(chunk) => upload.append(chunk).await?,

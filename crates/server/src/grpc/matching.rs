@@ -19,6 +19,15 @@ use tyto_api::proto::matching::v1::matching_service_server::MatchingService;
 /// Load balancers cut streams that are silent for 30 s or more; the interface promises 15 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The name of a method in the table of rights.
+macro_rules! method {
+    ($name:literal) => {
+        concat!("tyto.matching.v1.MatchingService/", $name)
+    };
+}
+
+const UPLOAD_TICKET: &str = method!("UploadTicket");
+
 /// The handler.
 pub(crate) struct MatchingHandler(pub(crate) Arc<App>);
 
@@ -29,7 +38,7 @@ impl MatchingService for MatchingHandler {
         request: Request<Streaming<proto::UploadTicketRequest>>,
     ) -> Result<Response<proto::UploadTicketResponse>, Status> {
         call(&self.0, "UploadTicket", async {
-            let expires_unix_ms = receive_ticket(&self.0, request.into_inner()).await?;
+            let expires_unix_ms = receive_ticket(&self.0, request).await?;
             Ok(proto::UploadTicketResponse { expires_unix_ms })
         })
         .await
@@ -41,9 +50,11 @@ impl MatchingService for MatchingHandler {
     ) -> Result<Response<proto::VerifyResponse>, Status> {
         let app = &self.0;
         call(app, "Verify", async {
-            let arrived = Arrival::of(request.extensions());
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = app.authorise(extensions, method!("Verify"), Some(id))?.site;
+            let arrived = Arrival::of(extensions);
             let request = request.into_inner().try_into()?;
-            Ok(verify::verify(app, request, arrived).await?.into())
+            Ok(verify::verify(&site, request, arrived).await?.into())
         })
         .await
     }
@@ -56,9 +67,11 @@ impl MatchingService for MatchingHandler {
     ) -> Result<Response<Self::IdentifyStream>, Status> {
         let app = &self.0;
         call(app, "Identify", async {
-            let arrived = Arrival::of(request.extensions());
+            let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
+            let site = app.authorise(extensions, method!("Identify"), Some(id))?.site;
+            let arrived = Arrival::of(extensions);
             let request = request.into_inner().try_into()?;
-            Ok(with_progress(identify::identify(app, request, arrived).await?, HEARTBEAT))
+            Ok(with_progress(identify::identify(&site, request, arrived).await?, HEARTBEAT))
         })
         .await
     }
@@ -82,13 +95,17 @@ fn with_progress(parts: Parts, heartbeat: Duration) -> Answers<proto::IdentifyRe
 /// Header, then chunks to the end.
 async fn receive_ticket(
     app: &Arc<App>,
-    mut stream: Streaming<proto::UploadTicketRequest>,
+    request: Request<Streaming<proto::UploadTicketRequest>>,
 ) -> Result<u64, Error> {
+    app.authorise(request.extensions(), UPLOAD_TICKET, None)?;
+    let (_, extensions, mut stream) = request.into_parts();
     let first = next(app, &mut stream).await?.ok_or(Error::StreamOrder("the header is missing"))?;
     let TicketPart::Header(header) = first.try_into()? else {
         return Err(Error::StreamOrder("the header is not first"));
     };
-    let mut upload = TicketUpload::begin(app.clone(), header).await?;
+    let gallery = header.gallery;
+    let site = app.authorise(&extensions, UPLOAD_TICKET, Some(&gallery.0))?.site;
+    let mut upload = TicketUpload::begin(site, header).await?;
     let receive = async {
         while let Some(message) = next(app, &mut stream).await? {
             match message.try_into()? {
@@ -115,7 +132,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_pass_gives_signs_of_life_that_count_what_was_sent() {
-        let place = Arc::new(Places::new(1)).take(tyto_scheme::GalleryId([1; 16])).unwrap();
+        let place = Arc::new(Places::new(1))
+            .take((tyto_access::TenantId::BUILT_IN, tyto_scheme::GalleryId([1; 16])))
+            .unwrap();
         let (mut sender, parts) = channel(Held::new(place), Patience::new());
         let mut answers = with_progress(parts, Duration::from_millis(20));
         let reply = tyto_api::matching::BlockReply {

@@ -162,7 +162,7 @@ mod tests {
         let (_dir, app) = fixture::app(|_| {}).await;
         let all = app.attesting.available_permits();
         let call = documents(MAX_DOCUMENTS_PER_CALL);
-        let begun = attest(&app, call).now_or_never();
+        let begun = attest(app.app(), call).now_or_never();
         assert!(begun.is_none(), "it takes longer than one look");
         assert_eq!(app.attesting.available_permits(), all - 1, "what it began goes on");
         let _every = app.attesting.acquire_many(all as u32).await.unwrap();
@@ -173,7 +173,7 @@ mod tests {
     async fn calls_that_wait_hold_no_places_and_documents_leave_some_for_matches() {
         let (_dir, app) = fixture::app(|config| config.transparency.queued_entries = 400).await;
         let every = app.attesting.acquire_many(app.attesting.available_permits() as u32).await.unwrap();
-        assert!(attest(&app, documents(200)).now_or_never().is_none());
+        assert!(attest(app.app(), documents(200)).now_or_never().is_none());
         assert_eq!(app.log.queued(), 0);
         drop(every);
         let mut places = Vec::new();
@@ -181,7 +181,7 @@ mod tests {
             places.push(place);
         }
         assert_eq!(places.len(), 300);
-        let full = attest(&app, documents(1)).await.map(|_| ());
+        let full = attest(app.app(), documents(1)).await.map(|_| ());
         assert!(matches!(full, Err(Error::LogQueueFull { max: 300 })), "{full:?}");
         assert!(app.log.place().is_ok());
     }

@@ -1,10 +1,11 @@
 //! The life of galleries.
 
 use crate::Error;
-use crate::app::{App, unix_ms};
+use crate::app::unix_ms;
 use crate::galleries::Entry;
 use crate::service::change::{Change, State};
 use crate::service::mutation::refresh;
+use crate::site::Site;
 use crate::work::compute;
 use std::sync::Arc;
 use tyto_api::content;
@@ -16,14 +17,14 @@ use tyto_engine::Gallery;
 use tyto_scheme::GalleryId;
 use tyto_store::{Created, NewGallery, TemplateCursor};
 
-pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<Option<LoggedChange>, Error> {
-    let _lifecycle = app.galleries.lifecycle.lock().await;
+pub(crate) async fn create(app: Arc<Site>, request: CreateGallery) -> Result<Option<LoggedChange>, Error> {
+    let _lifecycle = app.galleries.all.lifecycle.lock().await;
     let (id, state) = (request.parameters.gallery, State::of_new(&request.sealed_manifest));
     let write = |out: &mut _| content::change::create(&request, out);
     let change = Change::new(&app, id, GalleryOperation::Create, 0, state, write)?;
     let CreateGallery { parameters, sealed_descriptor, sealed_manifest } = request;
     let max = app.config.limits.galleries;
-    if app.galleries.len() >= max && app.galleries.get(id).is_err() {
+    if app.galleries.all.len() >= max && app.galleries.get(id).is_err() {
         return Err(Error::TooManyGalleries { max });
     }
     let created_ms = unix_ms();
@@ -51,8 +52,8 @@ pub(crate) async fn create(app: Arc<App>, request: CreateGallery) -> Result<Opti
 }
 
 /// Deletes a gallery. The log names the state that it was in.
-pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<LoggedChange, Error> {
-    let _lifecycle = app.galleries.lifecycle.lock().await;
+pub(crate) async fn delete(app: Arc<Site>, id: GalleryId) -> Result<LoggedChange, Error> {
+    let _lifecycle = app.galleries.all.lifecycle.lock().await;
     let entry = app.galleries.get(id)?;
     let _writer = entry.writer.lock().await;
     // Memory may be behind the store: a change, or an earlier deletion, reported a failure after its commit.
@@ -83,7 +84,7 @@ pub(crate) async fn delete(app: Arc<App>, id: GalleryId) -> Result<LoggedChange,
 }
 
 /// Removes a gallery from memory that the store says it does not have: true if so.
-async fn forget_if_gone(app: &App, id: GalleryId) -> bool {
+async fn forget_if_gone(app: &Site, id: GalleryId) -> bool {
     let gone = matches!(app.store.gallery(id).await, Err(tyto_store::Error::UnknownGallery(_)));
     if gone {
         app.galleries.remove(id);
@@ -91,9 +92,13 @@ async fn forget_if_gone(app: &App, id: GalleryId) -> bool {
     gone
 }
 
-/// A page of galleries, and the id after which the next page begins.
-pub(crate) fn list(app: &App, request: ListGalleries) -> (Vec<GalleryInfo>, Option<GalleryId>) {
-    let entries = app.galleries.page(request.after, request.page_size + 1);
+/// A page of the galleries that may be shown, and the id after which the next page begins.
+pub(crate) fn list(
+    app: &Site,
+    request: ListGalleries,
+    shown: impl Fn(GalleryId) -> bool,
+) -> (Vec<GalleryInfo>, Option<GalleryId>) {
+    let entries = app.galleries.page(request.after, request.page_size + 1, shown);
     let infos: Vec<_> = entries.iter().take(request.page_size).map(|entry| entry.info()).collect();
     let more = entries.len() > request.page_size;
     let next = infos.last().filter(|_| more).map(|info| info.parameters.gallery);
@@ -102,7 +107,7 @@ pub(crate) fn list(app: &App, request: ListGalleries) -> (Vec<GalleryInfo>, Opti
 
 /// A page of templates, and the token of the next page.
 pub(crate) async fn list_templates(
-    app: &App,
+    app: &Site,
     request: ListTemplates,
 ) -> Result<(Vec<TemplateLocation>, Vec<u8>), Error> {
     let after = match &request.page_token[..] {

@@ -1,13 +1,13 @@
 //! Identification (1:N): a probe joins a pass over a snapshot, and its answer is sent while the pass runs.
 
 use crate::Error;
-use crate::app::App;
 use crate::passes::{AnswerShape, Event, Queued};
 use crate::places::Full;
 use crate::service::attestation::{Evidence, Wish};
 use crate::service::parts::{self, Held, Parts, Writer};
 use crate::service::tickets::{self, Begun, HeldTicket, Hold, Purpose};
 use crate::service::verify::{ANSWERED, damaged, parse_query, snapshot_state};
+use crate::site::Site;
 use crate::work::{Patience, Running, compute};
 use bytes::Bytes;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ use tyto_store::MAX_ANSWER_BYTES;
 const _: () = assert!(MATCH_BATCH <= MAX_BLOCKS_PER_MESSAGE, "a batch is one message");
 
 /// Begins an identification that arrived at some time. The rest goes on behind the returned parts.
-pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant) -> Result<Parts, Error> {
+pub(crate) async fn identify(app: &Arc<Site>, request: Identify, arrived: Instant) -> Result<Parts, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
     // A retry waits for its ticket before it takes a place or lets passes wait for it, and goes away with its caller.
     let ticket = match &request.probe {
@@ -33,7 +33,7 @@ pub(crate) async fn identify(app: &Arc<App>, request: Identify, arrived: Instant
         }
     };
     // A place in the queue comes before the rest: what does not get one costs no work, and uses up no ticket.
-    let place = app.identifications.take(request.gallery).map_err(|full| match full {
+    let place = app.identifications.take((app.tenant(), request.gallery)).map_err(|full| match full {
         Full::All => Error::TooManyIdentifications { max: app.config.identification.queued },
         Full::Gallery { max } => Error::GalleryShare { max },
     })?;
@@ -74,7 +74,7 @@ async fn whole_query(gallery: &Gallery, request: &Identify) -> Result<Vec<Packed
 }
 
 /// Begins the use of a ticket.
-async fn mark(app: &App, request: &Identify, ticket: HeldTicket) -> Result<(TicketId, Begun), Error> {
+async fn mark(app: &Site, request: &Identify, ticket: HeldTicket) -> Result<(TicketId, Begun), Error> {
     let purpose = Purpose {
         gallery: request.gallery,
         target: Target::Gallery,
@@ -142,7 +142,7 @@ async fn deliver(mut answer: Answer, queued: Queued, used: Option<(TicketId, Hol
 
 /// An answer and whom it is for.
 struct Answer {
-    app: Arc<App>,
+    app: Arc<Site>,
     gallery: Arc<Gallery>,
     request: Identify,
     /// For an attestation.
@@ -264,12 +264,13 @@ mod tests {
             known_manifest_version: 0,
             attestation: None,
         };
-        let take = |gallery: u8| app.identifications.take(GalleryId([gallery; 16])).unwrap();
+        let take = |gallery: u8| app.identifications.take((app.tenant(), GalleryId([gallery; 16]))).unwrap();
         let places: Vec<_> = [7, 7, 7, 7, 7, 8, 8, 8, 8].map(take).into();
         let full = identify(&app, request.clone(), Instant::now()).await.map(|_| ());
         assert!(matches!(full, Err(Error::TooManyIdentifications { max: 1 })), "{full:?}");
         drop(places);
-        let places: Vec<_> = (0..5).map(|_| app.identifications.take(parameters.gallery).unwrap()).collect();
+        let places: Vec<_> =
+            (0..5).map(|_| app.identifications.take((app.tenant(), parameters.gallery)).unwrap()).collect();
         let full = identify(&app, request.clone(), Instant::now()).await.map(|_| ());
         assert!(matches!(full, Err(Error::GalleryShare { max: 5 })), "{full:?}");
         drop(places);

@@ -1,10 +1,10 @@
 //! Enrolment and removal: check, store, install, and only then acknowledge.
 
 use crate::Error;
-use crate::app::App;
 use crate::galleries::Entry;
 use crate::load;
 use crate::service::change::{Change, State};
+use crate::site::Site;
 use crate::work::compute;
 use std::sync::Arc;
 use tyto_api::content;
@@ -21,7 +21,7 @@ pub(crate) type Applied = (Outcome, Option<LoggedChange>);
 
 /// Applies an enrolment or a removal. Must run to its end once begun: [`crate::work::Work::detached`].
 pub(crate) async fn apply(
-    app: Arc<App>,
+    app: Arc<Site>,
     operation: GalleryOperation,
     mutation: Mutation,
 ) -> Result<Applied, Error> {
@@ -83,7 +83,7 @@ pub(crate) async fn apply(
 /// The gallery, if a change that makes this manifest version follows on it. If it seems not to, memory may be behind the
 /// store, which would then take the change: it is brought up to date first, so that whatever is committed is logged.
 pub(crate) async fn follows(
-    app: &App,
+    app: &Site,
     id: GalleryId,
     entry: &Entry,
     version: u64,
@@ -99,7 +99,7 @@ pub(crate) async fn follows(
 
 /// Stores a mutation, on threads that do not give way: it holds the only writer, which every use of a ticket waits for.
 async fn store(
-    app: &App,
+    app: &Site,
     mutation: Mutation,
     logged: Option<LogEntry>,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
@@ -109,7 +109,7 @@ async fn store(
 
 /// After a change that the store refused or failed at: a failure of the database leaves unknown whether it took effect,
 /// so memory is brought to what is stored. If that fails as well, the next change finds the difference.
-pub(crate) async fn unclear(app: &App, id: GalleryId, entry: &Entry, error: tyto_store::Error) -> Error {
+pub(crate) async fn unclear(app: &Site, id: GalleryId, entry: &Entry, error: tyto_store::Error) -> Error {
     if matches!(error, tyto_store::Error::Sql(_))
         && let Err(failed) = refresh(app, id, entry).await
     {
@@ -119,7 +119,7 @@ pub(crate) async fn unclear(app: &App, id: GalleryId, entry: &Entry, error: tyto
 }
 
 /// Reads the gallery again if the store has another version of it.
-pub(crate) async fn refresh(app: &App, id: GalleryId, entry: &Entry) -> Result<(), Error> {
+pub(crate) async fn refresh(app: &Site, id: GalleryId, entry: &Entry) -> Result<(), Error> {
     let row = app.store.gallery(id).await?;
     let (resident, stored) = (entry.resident().snapshot().manifest_version(), row.manifest.version);
     if stored != resident {
@@ -132,7 +132,7 @@ pub(crate) async fn refresh(app: &App, id: GalleryId, entry: &Entry) -> Result<(
 /// Gives the store's verdict on what memory did not expect, after making sure that memory has the same state: a
 /// commit that reported a failure may have happened.
 pub(crate) async fn settle(
-    app: &App,
+    app: &Site,
     id: GalleryId,
     entry: &Entry,
     outcome: tyto_store::Outcome,

@@ -135,7 +135,7 @@ mod tests {
     /// All places there are, one of them taken by an answer.
     fn one_answer(patience: Patience) -> (impl Fn() -> bool, Writer, Parts) {
         let places = Arc::new(Places::new(1));
-        let gallery = GalleryId([1; 16]);
+        let gallery = (tyto_access::TenantId::BUILT_IN, GalleryId([1; 16]));
         let (writer, parts) = channel(Held::new(places.take(gallery).unwrap()), patience);
         (move || places.take(gallery).is_ok(), writer, parts)
     }

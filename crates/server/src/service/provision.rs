@@ -1,9 +1,9 @@
 //! Provisioning: an upload of a segment in pieces, then the commit that makes blocks of it.
 
 use crate::Error;
-use crate::app::App;
 use crate::service::change::{Change, State};
 use crate::service::mutation::{Applied, follows, settle, unclear};
+use crate::site::Site;
 use crate::work::compute;
 use std::sync::Arc;
 use tyto_api::content;
@@ -17,13 +17,13 @@ use tyto_store::{CommitSegment, LogEntry, SealedManifest, VerifiedUpload};
 
 /// An upload that a stream continues.
 pub(crate) struct Upload {
-    app: Arc<App>,
+    app: Arc<Site>,
     header: ProvisionHeader,
     committed: bool,
 }
 
 impl Upload {
-    pub(crate) async fn begin(app: Arc<App>, header: ProvisionHeader) -> Result<Self, Error> {
+    pub(crate) async fn begin(app: Arc<Site>, header: ProvisionHeader) -> Result<Self, Error> {
         let ProvisionHeader { gallery, upload, total_bytes, digest } = header;
         app.galleries.get(gallery)?;
         let status = app.store.begin_upload(gallery, upload, total_bytes, digest).await?;
@@ -50,7 +50,7 @@ impl Upload {
         let room = if committed {
             None
         } else {
-            Some(app.residence.reserve(&app.galleries, entry.resident().parameters(), &commit)?)
+            Some(app.residence.reserve(&app.galleries.all, entry.resident().parameters(), &commit)?)
         };
         let verified = app.store.read_upload(id, upload).await?;
         let sealed = Arc::from(&commit.manifest.sealed[..]);
@@ -100,7 +100,7 @@ impl Upload {
 
 /// Stores a segment, on threads that do not give way: it holds the only writer.
 async fn store(
-    app: &App,
+    app: &Site,
     commit: CommitSegment,
     logged: Option<LogEntry>,
 ) -> Result<Result<tyto_store::Outcome, tyto_store::Error>, Error> {
@@ -109,7 +109,7 @@ async fn store(
 }
 
 /// How far an upload is.
-pub(crate) async fn status(app: &App, gallery: GalleryId, upload: UploadId) -> Result<UploadStatus, Error> {
+pub(crate) async fn status(app: &Site, gallery: GalleryId, upload: UploadId) -> Result<UploadStatus, Error> {
     app.galleries.get(gallery)?;
     let status = app.store.upload_status(gallery, upload).await?;
     Ok(UploadStatus { received_bytes: status.received_bytes, committed: status.committed })

@@ -1,7 +1,7 @@
 //! What clients fetch: records with their slot maps, and deltas.
 
 use crate::Error;
-use crate::app::App;
+use crate::site::Site;
 use crate::work::Patience;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ const SLOWEST_AVERAGE: Duration = Duration::from_secs(2);
 
 /// Streams the manifest and the changed records of one snapshot.
 pub(crate) fn fetch(
-    app: &Arc<App>,
+    app: &Arc<Site>,
     request: FetchRecords,
 ) -> Result<mpsc::Receiver<Result<RecordPart, Error>>, Error> {
     let snapshot = app.galleries.get(request.gallery)?.resident().snapshot();
@@ -92,7 +92,7 @@ pub(crate) fn sealed_record(block: &Block) -> SealedRecord {
 }
 
 /// The deltas of some slots of a block; slots that hold no template are left out.
-pub(crate) async fn deltas(app: &App, request: FetchDeltas) -> Result<Vec<StoredDelta>, Error> {
+pub(crate) async fn deltas(app: &Site, request: FetchDeltas) -> Result<Vec<StoredDelta>, Error> {
     let parameters = *app.galleries.get(request.gallery)?.resident().parameters();
     for &slot in &request.slots {
         parameters

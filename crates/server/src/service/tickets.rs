@@ -1,12 +1,14 @@
 //! Tickets: their upload, the memory for those that are ready, and their one use.
 
 use crate::Error;
-use crate::app::{App, unix_ms};
+use crate::app::unix_ms;
+use crate::site::Site;
 use crate::work::compute;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tyto_access::TenantId;
 use tyto_api::content;
 use tyto_api::gallery::Chunk;
 use tyto_api::matching::{AttestationRequest, Probe, TicketHeader, TicketUse};
@@ -18,10 +20,13 @@ use tyto_store::{Created, NewTicket, UseOutcome};
 
 const USE_DOMAIN: &[u8] = b"tyto/v1/ticket-use";
 
+/// What a ticket is known by: two tenants may use one id.
+type Key = (TenantId, TicketId);
+
 /// An upload in progress. Tickets are small enough to be held in memory until they are whole; what arrived is
 /// bounded by the one size that each kind has.
 pub(crate) struct TicketUpload {
-    app: Arc<App>,
+    app: Arc<Site>,
     header: TicketHeader,
     parameters: GalleryParameters,
     bytes: Vec<u8>,
@@ -31,7 +36,7 @@ pub(crate) struct TicketUpload {
 
 impl TicketUpload {
     /// Checks what can be checked before the bytes are there, and waits until they may come.
-    pub(crate) async fn begin(app: Arc<App>, header: TicketHeader) -> Result<Self, Error> {
+    pub(crate) async fn begin(app: Arc<Site>, header: TicketHeader) -> Result<Self, Error> {
         let parameters = *app.galleries.get(header.gallery)?.resident().parameters();
         if header.key != parameters.key {
             return Err(mismatch("header.key_id", "ticket", "key id"));
@@ -84,7 +89,7 @@ impl TicketUpload {
             Created::AlreadyThere => app.store.ticket(header.ticket).await?.facts.expires_ms,
         };
         drop(permit);
-        app.tickets.insert(header.ticket, queries);
+        app.tickets.insert((app.tenant(), header.ticket), queries);
         tracing::debug!(gallery = %header.gallery, ticket = %header.ticket, "ticket kept");
         Ok(expires_ms)
     }
@@ -129,8 +134,8 @@ pub(crate) struct TicketCache {
 struct Cached {
     bytes: usize,
     /// With their place in the order.
-    queries: HashMap<TicketId, (u64, Vec<PackedQuery>)>,
-    oldest_first: BTreeMap<u64, TicketId>,
+    queries: HashMap<Key, (u64, Vec<PackedQuery>)>,
+    oldest_first: BTreeMap<u64, Key>,
     inserted: u64,
 }
 
@@ -139,7 +144,7 @@ impl TicketCache {
         Self { max_bytes, inner: Mutex::default() }
     }
 
-    fn insert(&self, ticket: TicketId, queries: Vec<PackedQuery>) {
+    fn insert(&self, ticket: Key, queries: Vec<PackedQuery>) {
         let size = bytes_of(&queries);
         if size > self.max_bytes {
             return;
@@ -159,7 +164,7 @@ impl TicketCache {
         cached.oldest_first.insert(order, ticket);
     }
 
-    fn take(&self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
+    fn take(&self, ticket: Key) -> Option<Vec<PackedQuery>> {
         self.lock().take(ticket)
     }
 
@@ -169,7 +174,7 @@ impl TicketCache {
 }
 
 impl Cached {
-    fn take(&mut self, ticket: TicketId) -> Option<Vec<PackedQuery>> {
+    fn take(&mut self, ticket: Key) -> Option<Vec<PackedQuery>> {
         let (order, queries) = self.queries.remove(&ticket)?;
         self.oldest_first.remove(&order);
         self.bytes -= bytes_of(&queries);
@@ -185,29 +190,34 @@ fn bytes_of(queries: &[PackedQuery]) -> usize {
 /// none.
 #[derive(Default)]
 pub(crate) struct TicketUses {
-    held: Mutex<HashSet<TicketId>>,
+    held: Mutex<HashSet<Key>>,
     freed: Notify,
 }
 
 /// A ticket that nobody else uses meanwhile.
 pub(crate) struct Hold {
-    app: Arc<App>,
+    app: Arc<Site>,
     ticket: TicketId,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.app.uses.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.ticket);
+        self.app
+            .uses
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(self.app.tenant(), self.ticket));
         self.app.uses.freed.notify_waiters();
     }
 }
 
-async fn hold(app: &Arc<App>, ticket: TicketId) -> Hold {
+async fn hold(app: &Arc<Site>, ticket: TicketId) -> Hold {
     loop {
         let mut freed = std::pin::pin!(app.uses.freed.notified());
         // Registered before the look, so that no release is missed.
         freed.as_mut().enable();
-        if app.uses.held.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket) {
+        if app.uses.held.lock().unwrap_or_else(PoisonError::into_inner).insert((app.tenant(), ticket)) {
             return Hold { app: app.clone(), ticket };
         }
         freed.await;
@@ -292,7 +302,7 @@ pub(crate) struct HeldTicket {
 /// Waits until nobody else uses a ticket. What can be refused without its mark is refused here. Nothing is lost if the
 /// caller goes away meanwhile.
 pub(crate) async fn hold_for_use(
-    app: &Arc<App>,
+    app: &Arc<Site>,
     parameters: &GalleryParameters,
     target: Target,
     ticket: &TicketUse,
@@ -327,7 +337,7 @@ impl HeldTicket {
             UseOutcome::OtherContent => return Err(Error::TicketUsed(id)),
             UseOutcome::Expired => return Err(Error::TicketExpired(id)),
         }
-        let prepared = app.tickets.take(id);
+        let prepared = app.tickets.take((app.tenant(), id));
         let stored = match &prepared {
             Some(_) => Bytes::new(),
             None => app.store.read_ticket(id).await?,
@@ -338,7 +348,7 @@ impl HeldTicket {
 
 /// Keeps the answer of a use for identical retries, if there is one that can be kept. A failure costs the caller a
 /// retry's answer, no more.
-pub(crate) async fn finish_use(app: &App, ticket: TicketId, answer: Option<Vec<u8>>) {
+pub(crate) async fn finish_use(app: &Site, ticket: TicketId, answer: Option<Vec<u8>>) {
     let store = app.store.clone();
     let finish = async move {
         match answer {
@@ -361,7 +371,7 @@ mod tests {
     fn the_cache_keeps_the_newest_tickets_within_its_bytes() {
         let query = || vec![PackedQuery::new(1)];
         let cache = TicketCache::new(3 * bytes_of(&query()));
-        let id = |n| TicketId([n; 16]);
+        let id = |n| (TenantId::BUILT_IN, TicketId([n; 16]));
         for n in 0..5 {
             cache.insert(id(n), query());
         }

@@ -7,11 +7,11 @@
 //! many records in the answer, which give way to all others.
 
 use crate::Error;
-use crate::app::App;
 use crate::places::Lane;
 use crate::service::attestation::{Evidence, Wish};
 use crate::service::records::sealed_record;
 use crate::service::tickets::{self, Begun, HeldTicket, Purpose, ReadyTicket};
+use crate::site::Site;
 use crate::work::compute;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -43,7 +43,7 @@ const SHORT_SEALED_BYTES: usize = 64 << 10;
 const _: () = assert!(MAX_RESULTS_PER_VERIFICATION * 256 + (256 << 10) <= MAX_MESSAGE_BYTES / 2);
 
 /// Compares a probe with every template of a subject. The call arrived at `since`.
-pub(crate) async fn verify(app: &Arc<App>, request: Verify, since: Instant) -> Result<VerifyAnswer, Error> {
+pub(crate) async fn verify(app: &Arc<Site>, request: Verify, since: Instant) -> Result<VerifyAnswer, Error> {
     let gallery = app.galleries.get(request.gallery)?.resident();
     let asked = Instant::now();
     // A retry waits for its ticket before it takes a place, and goes away with its caller.
@@ -197,7 +197,7 @@ impl Class {
         }
     }
 
-    fn lane(self, app: &App) -> Option<&Lane> {
+    fn lane(self, app: &Site) -> Option<&Lane> {
         match self {
             Self::Inline => None,
             Self::Attested => Some(&app.attested_verifications),
@@ -222,7 +222,7 @@ fn sealed_bytes(gallery: &Gallery, request: &Verify) -> usize {
 
 /// One verification, ready to be computed.
 struct Job {
-    app: Arc<App>,
+    app: Arc<Site>,
     gallery: Arc<Gallery>,
     request: Verify,
     /// For an attestation.
@@ -324,7 +324,7 @@ impl Job {
 
 /// What else belongs to an answer: changed records, the attestation if it is wanted, the state that it is about.
 fn answer(
-    app: &App,
+    app: &Site,
     gallery: &Gallery,
     request: &Verify,
     mut evidence: Option<Evidence>,

@@ -2,6 +2,7 @@
 //! server cannot open them anyway), polynomials are random below q, and answers are compared with products computed
 //! here.
 
+mod access;
 mod galleries;
 mod matching;
 mod process;

@@ -1,0 +1,28 @@
+//! The one place that learns of every decision about a call.
+
+use crate::app::App;
+use tyto_access::{Caller, Denial};
+use tyto_scheme::GalleryId;
+
+/// Counts a decision, and logs a denial. Nothing of a credential but its name is known here.
+pub(super) fn decided(
+    app: &App,
+    caller: Option<&Caller>,
+    method: &str,
+    gallery: Option<GalleryId>,
+    denial: Option<Denial>,
+) {
+    let Some(denial) = denial else { return };
+    app.metrics.calls_denied.add(1);
+    let caller = caller.map(|caller| {
+        let Caller { tenant, principal, credential, .. } = caller;
+        format!("{tenant}/{principal} {credential}")
+    });
+    tracing::info!(
+        method,
+        caller = caller.as_deref(),
+        gallery = gallery.map(tracing::field::display),
+        reason = %denial,
+        "denied"
+    );
+}
