@@ -41,7 +41,11 @@ pub(crate) fn sealing_key(data_key: &Secret32) -> Result<gcm::Key, Error> {
 }
 
 /// What a sealed private key is bound to.
-pub(crate) fn associated_data(store_id: &[u8; 16], info: &KeyInfo, purpose: Purpose) -> Result<Vec<u8>, Error> {
+pub(crate) fn associated_data(
+    store_id: &[u8; 16],
+    info: &KeyInfo,
+    purpose: Purpose,
+) -> Result<Vec<u8>, Error> {
     let (version, key_id) = (info.version.to_le_bytes(), info.key_id()?);
     Ok([KEY_DOMAIN, store_id, &[purpose.code()], &version, &[u8::from(info.exportable)], &key_id].concat())
 }
@@ -105,9 +109,8 @@ impl Contents {
         if !file.starts_with(MAGIC) {
             return Err(Error::UnknownFormat);
         }
-        let (body, digest) = file
-            .split_last_chunk::<DIGEST_BYTES>()
-            .ok_or(Error::Damaged { what: "it is cut off" })?;
+        let (body, digest) =
+            file.split_last_chunk::<DIGEST_BYTES>().ok_or(Error::Damaged { what: "it is cut off" })?;
         if sha3_256(&[body]) != *digest {
             return Err(Error::Damaged { what: "its digest does not fit" });
         }

@@ -120,8 +120,7 @@ fn unwrap_by_passphrase(
     let salt = parameters[12..].try_into().expect("the rest");
     let aad = associated_data(store_id, Provider::Passphrase, parameters);
     let key = gcm::Key::new(&passphrase.key(salt, cost)?)?;
-    let plain =
-        crate::format::open(&key, &aad, &envelope.wrapped)?.ok_or(Error::WrongPassphrase)?;
+    let plain = crate::format::open(&key, &aad, &envelope.wrapped)?.ok_or(Error::WrongPassphrase)?;
     Ok(Secret32::from_fn(|out| out.copy_from_slice(&plain)))
 }
 

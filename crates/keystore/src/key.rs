@@ -6,7 +6,7 @@ use tyto_pqc::{mldsa, slhdsa};
 use zeroize::Zeroizing;
 
 /// The set that checkpoints are signed with.
-const LOG_SET: slhdsa::ParameterSet = slhdsa::ParameterSet::Shake128s;
+pub const LOG_PARAMETER_SET: slhdsa::ParameterSet = slhdsa::ParameterSet::Shake128s;
 
 /// What a key is used for, and with which algorithm. A key serves one purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +124,7 @@ impl KeyInfo {
     /// [`Error::Crypto`] if the public key is not one of its algorithm.
     pub fn key_id(&self) -> Result<[u8; 32], Error> {
         Ok(match self.purpose {
-            Purpose::Log => slhdsa::VerifyingKey::from_bytes(LOG_SET, &self.public_key)?.key_id(),
+            Purpose::Log => slhdsa::VerifyingKey::from_bytes(LOG_PARAMETER_SET, &self.public_key)?.key_id(),
             Purpose::Attestation | Purpose::Session => {
                 mldsa::VerifyingKey::from_bytes(&self.public_key)?.key_id()
             }
@@ -148,7 +148,7 @@ impl PrivateKey {
     /// [`Error::Crypto`] without randomness.
     pub fn generate(purpose: Purpose) -> Result<Self, Error> {
         Ok(match purpose {
-            Purpose::Log => Self::SlhDsa(slhdsa::SigningKey::generate(LOG_SET)?),
+            Purpose::Log => Self::SlhDsa(slhdsa::SigningKey::generate(LOG_PARAMETER_SET)?),
             Purpose::Attestation | Purpose::Session => Self::MlDsa(mldsa::SigningKey::generate()?),
         })
     }
@@ -159,7 +159,7 @@ impl PrivateKey {
     /// [`Error::Crypto`] if it is none, such as one of another algorithm.
     pub fn from_pkcs8(purpose: Purpose, der: &[u8]) -> Result<Self, Error> {
         Ok(match purpose {
-            Purpose::Log => Self::SlhDsa(slhdsa::SigningKey::from_pkcs8(LOG_SET, der)?),
+            Purpose::Log => Self::SlhDsa(slhdsa::SigningKey::from_pkcs8(LOG_PARAMETER_SET, der)?),
             Purpose::Attestation | Purpose::Session => Self::MlDsa(mldsa::SigningKey::from_pkcs8(der)?),
         })
     }

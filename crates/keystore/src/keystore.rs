@@ -142,7 +142,7 @@ impl Keystore {
         let key = PrivateKey::generate(purpose)?;
         let mut plain = Plain::of(self)?;
         let version = plain.add(purpose, &key, exportable, now_unix_ms)?;
-        self.replace(plain)?;
+        self.replace(&plain)?;
         Ok(version)
     }
 
@@ -168,7 +168,7 @@ impl Keystore {
                 *secret = None;
             }
         }
-        self.replace(plain)
+        self.replace(&plain)
     }
 
     /// A private key in PKCS#8, for another machine or a backup of one's own.
@@ -279,9 +279,8 @@ impl Keystore {
             let name = purpose.plain_file_name();
             let Some(der) = self.paths.read_plain(name)? else { continue };
             let key = PrivateKey::from_pkcs8(purpose, &der).ok().map(|key| key.public_key());
-            let is_known = |public_key| {
-                self.keys().any(|info| info.purpose == purpose && info.public_key == public_key)
-            };
+            let is_known =
+                |public_key| self.keys().any(|info| info.purpose == purpose && info.public_key == public_key);
             if !key.is_some_and(is_known) {
                 return Err(Error::StrayPlainKey { path: self.paths.plain(name) });
             }
@@ -291,12 +290,12 @@ impl Keystore {
     }
 
     /// Replaces the keys under the same key-encryption key, if that is still what it was.
-    fn replace(&mut self, plain: Plain) -> Result<(), Error> {
+    fn replace(&mut self, plain: &Plain) -> Result<(), Error> {
         let kek = self.kek.clone();
         if kek.unwrap(&self.contents.store_id, &self.contents.envelope)? != self.data_key {
             return Err(Error::Altered);
         }
-        self.write(&plain, kek)
+        self.write(plain, kek)
     }
 
     /// Puts the keys into a file of the next generation, under a fresh data key.

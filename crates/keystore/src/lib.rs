@@ -26,6 +26,6 @@ pub use error::Error;
 pub use file::{FILE_NAME, MARK_FILE_NAME};
 pub use format::{MAX_KEYS, MAX_KEYSTORE_BYTES};
 pub use kek::{Kek, Provider};
-pub use key::{KeyInfo, PrivateKey, Purpose, State};
+pub use key::{KeyInfo, LOG_PARAMETER_SET, PrivateKey, Purpose, State};
 pub use keystore::{Exportable, Keystore, Overview};
 pub use passphrase::{Cost, MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, Passphrase, PassphraseSource};

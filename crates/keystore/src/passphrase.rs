@@ -100,7 +100,8 @@ impl PassphraseSource {
     }
 
     fn read_file(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let failed = |source| Error::File { action: "read the passphrase file", path: path.to_owned(), source };
+        let failed =
+            |source| Error::File { action: "read the passphrase file", path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_file() && metadata.mode() & 0o007 != 0 {
@@ -145,8 +146,11 @@ impl Passphrase {
         let passphrase = self.source.read()?;
         let mut derived = Ok(());
         let key = Secret32::from_fn(|out| {
-            derived = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password_into(&passphrase, salt, out);
+            derived = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
+                &passphrase,
+                salt,
+                out,
+            );
         });
         derived.map_err(invalid)?;
         Ok(key)

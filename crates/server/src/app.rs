@@ -1,5 +1,6 @@
 //! What all services share.
 
+use crate::Error;
 use crate::access::{self, Access};
 use crate::background::{Background, LowPriority};
 use crate::config::{Config, cores};
@@ -11,13 +12,14 @@ use crate::passes::{Passes, Settings};
 use crate::places::{Lane, Places};
 use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
+use crate::vault::Vault;
 use crate::work::Work;
-use crate::{Error, signing};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, watch};
+use tyto_attest::{KeyEntry, PublicKey, TrustedKeys};
 use tyto_engine::MAX_PROBES;
+use tyto_keystore::Purpose;
 use tyto_pqc::Secret32;
 use tyto_pqc::mldsa::SigningKey;
 use tyto_store::Store;
@@ -28,16 +30,32 @@ pub(crate) struct Keys {
     pub(crate) log: LogKeys,
     /// For credentials.
     pub(crate) access: Secret32,
+    /// Those that were in use before.
+    pub(crate) earlier: Vec<KeyEntry>,
+    /// Whether they are wrapped.
+    pub(crate) wrapped: bool,
 }
 
 impl Keys {
-    /// Those of a data directory; makes them at the first start.
-    pub(crate) fn load_or_create(data_dir: &Path) -> Result<Self, Error> {
+    /// Those of a data directory; makes them at the first start. Takes as long as Argon2id does.
+    pub(crate) fn load_or_create(config: &Config) -> Result<Self, Error> {
+        let mut vault = Vault::open(config)?;
         Ok(Self {
-            attestation: signing::load_or_create(data_dir)?,
-            log: log::key::load_or_create(data_dir)?,
-            access: access::load_or_create_key(data_dir)?,
+            attestation: vault.ml_dsa(Purpose::Attestation)?,
+            log: log::key::load_or_create(&config.data_dir, &mut vault)?,
+            access: access::load_or_create_key(&config.data_dir)?,
+            earlier: vault.earlier()?,
+            wrapped: matches!(vault, Vault::Wrapped(_)),
         })
+    }
+
+    /// The keys file that clients are given: what was signed before still verifies.
+    pub(crate) fn trusted(&self) -> TrustedKeys {
+        let earlier = self.earlier.iter().filter_map(|entry| match &entry.key {
+            PublicKey::MlDsa65(key) => Some(key.clone()),
+            _ => None,
+        });
+        earlier.chain([self.attestation.verifying_key().clone()]).collect()
     }
 }
 
@@ -49,6 +67,8 @@ pub(crate) struct App {
     pub(crate) access: Access,
     /// Signs attestations.
     pub(crate) key: Arc<SigningKey>,
+    /// The keys that signed before.
+    pub(crate) earlier_keys: Vec<KeyEntry>,
     pub(crate) issuer: Issuer,
     pub(crate) log: Log,
     pub(crate) galleries: Arc<Galleries>,
@@ -121,6 +141,7 @@ impl App {
             store,
             access,
             key: Arc::new(keys.attestation),
+            earlier_keys: keys.earlier,
             issuer,
             log,
             draining,

@@ -1,10 +1,13 @@
 //! The command line of `tytod`.
 
+mod keys;
+
 use crate::access::bootstrap;
-use crate::config::{Config, LogConfig, LogFormat};
+use crate::app::Keys;
+use crate::config::{Config, LogConfig, LogFormat, ProcessConfig};
 use crate::error::Error;
 use crate::server::Server;
-use crate::{signing, status};
+use crate::{process, status};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +37,9 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Look after the wrapped private keys of a data directory that no server has open.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 /// What overrides the file: the command line first, then the environment.
@@ -51,6 +57,9 @@ struct Options {
     /// Where metrics are served.
     #[arg(long, env = "TYTO_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
+    /// The private keys are wrapped under the passphrase in this file.
+    #[arg(long, env = "TYTO_KEYS_PASSPHRASE_FILE")]
+    keys_passphrase_file: Option<PathBuf>,
     /// The name under which attestations are issued.
     #[arg(long, env = "TYTO_ISSUER")]
     issuer: Option<String>,
@@ -65,9 +74,12 @@ impl Options {
         config.data_dir = self.data_dir.unwrap_or(config.data_dir);
         config.listen = self.listen.unwrap_or(config.listen);
         config.admin_listen = self.admin_listen.or(config.admin_listen);
+        config.keys.passphrase_file = self.keys_passphrase_file.or(config.keys.passphrase_file);
         config.issuer = self.issuer.unwrap_or(config.issuer);
         config.log.filter = self.log.unwrap_or(config.log.filter);
         config.check()?;
+        // Nothing secret was read yet.
+        guard(&config.process)?;
         Ok(config)
     }
 }
@@ -80,6 +92,7 @@ pub fn run_main() -> ExitCode {
         Command::OperatorKey { name, options } => {
             options.config().and_then(|config| print_operator_key(&config, &name))
         }
+        Command::Keys(command) => keys::run(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,8 +104,8 @@ pub fn run_main() -> ExitCode {
 }
 
 fn print_key(config: &Config) -> Result<(), Error> {
-    let key = signing::load_or_create(&config.data_dir)?;
-    print!("{}", signing::trusted_keys(&key).to_text());
+    let keys = process::with_locked_memory(&config.process, || Keys::load_or_create(config))?;
+    print!("{}", keys.trusted().to_text());
     Ok(())
 }
 
@@ -105,6 +118,15 @@ fn print_operator_key(config: &Config, name: &str) -> Result<(), Error> {
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|source| Error::Runtime { action: "start the runtime", source })
+}
+
+fn guard(config: &ProcessConfig) -> Result<(), Error> {
+    if config.core_dumps {
+        return Ok(());
+    }
+    let failed =
+        |error: rustix::io::Errno| Error::Runtime { action: "forbid core files", source: error.into() };
+    process::forbid_core_dumps().map_err(failed)
 }
 
 fn serve(config: Config) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tyto_api::limits::{MAX_AUDIENCE_BYTES, MAX_DOCUMENTS_PER_CALL};
+use tyto_keystore::{Kek, Passphrase, PassphraseSource};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,6 +32,10 @@ pub struct Config {
     pub identification: IdentificationConfig,
     /// The transparency log.
     pub transparency: TransparencyConfig,
+    /// How the server's own private keys are kept.
+    pub keys: KeysConfig,
+    /// What the process protects its memory with.
+    pub process: ProcessConfig,
     /// Limits.
     pub limits: LimitConfig,
     /// Logging.
@@ -96,6 +101,32 @@ pub struct TransparencyConfig {
     pub receipt_wait_ms: u64,
 }
 
+/// How the server's own private keys are kept. Where no passphrase is named they lie plain in the data directory, for its
+/// owner alone; where one is named, they are wrapped under it, and plain ones are at the next start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// Whether the server refuses to run with keys that are not wrapped.
+    pub wrapped: bool,
+    /// The passphrase is in this file.
+    pub passphrase_file: Option<PathBuf>,
+    /// The passphrase is in this variable of the environment.
+    pub passphrase_env: Option<String>,
+    /// The passphrase is this credential of the systemd unit.
+    pub passphrase_credential: Option<String>,
+}
+
+/// What the process protects its memory with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessConfig {
+    /// Whether a crash may leave a core file, with the keys in it, and debuggers of the same user may look at the
+    /// process.
+    pub core_dumps: bool,
+    /// Whether the memory that keys are read into is kept from being swapped out, where the system allows it.
+    pub lock_memory: bool,
+}
+
 /// What bounds the load that callers can cause.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -152,6 +183,8 @@ impl Default for Config {
             tickets: TicketConfig::default(),
             identification: IdentificationConfig::default(),
             transparency: TransparencyConfig::default(),
+            keys: KeysConfig::default(),
+            process: ProcessConfig::default(),
             limits: LimitConfig::default(),
             log: LogConfig::default(),
         }
@@ -187,6 +220,28 @@ impl Default for TransparencyConfig {
     }
 }
 
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self { core_dumps: false, lock_memory: true }
+    }
+}
+
+impl KeysConfig {
+    /// All passphrases that are named.
+    fn sources(&self) -> impl Iterator<Item = PassphraseSource> {
+        let file = self.passphrase_file.clone().map(PassphraseSource::File);
+        let environment = self.passphrase_env.clone().map(PassphraseSource::Environment);
+        file.into_iter()
+            .chain(environment)
+            .chain(self.passphrase_credential.clone().map(PassphraseSource::Credential))
+    }
+
+    /// What wraps the keys, if anything does.
+    pub(crate) fn kek(&self) -> Option<Kek> {
+        self.sources().next().map(|source| Kek::Passphrase(Passphrase::new(source)))
+    }
+}
+
 impl Default for LimitConfig {
     fn default() -> Self {
         Self {
@@ -211,7 +266,9 @@ impl Config {
     /// A server on a free loopback port that keeps its data in `data_dir`: for tests and demonstrations.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        Self { data_dir: data_dir.into(), listen, ..Self::default() }
+        // What guards a whole process is not for a server that lives in somebody else's.
+        let process = ProcessConfig { core_dumps: true, lock_memory: false };
+        Self { data_dir: data_dir.into(), listen, process, ..Self::default() }
     }
 
     /// Reads a file.
@@ -278,6 +335,9 @@ impl Config {
             if !(min..=max).contains(&value) {
                 return Err(Error::ConfigValue { key, value, min, max });
             }
+        }
+        if self.keys.sources().count() > 1 {
+            return Err(Error::ConfigKeys);
         }
         if self.issuer.chars().any(char::is_control) {
             return Err(Error::ConfigIssuer);
@@ -366,6 +426,8 @@ mod tests {
             ("[transparency]\nqueued_entries = 255", "transparency.queued_entries"),
             ("[transparency]\nreceipt_wait_ms = 60001", "transparency.receipt_wait_ms"),
             ("issuer = ''", "issuer"),
+            ("[keys]\npassphrase = 'secret'", "passphrase"),
+            ("[keys]\npassphrase_file = 'a'\npassphrase_env = 'B'", "more than one"),
             ("[log]\nformat = 'xml'", "xml"),
             ("listen = 'nowhere'", "listen"),
         ] {

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tyto_access::Denial;
@@ -66,6 +67,35 @@ pub enum Error {
     /// The file with this server's key for credentials is damaged (operator).
     #[error("access-key in the data directory does not have 32 bytes")]
     AccessKey,
+    /// Wrapped keys are demanded, and no key-encryption key is configured (operator).
+    #[error("keys.wrapped is set, and [keys] names no passphrase")]
+    KeysPlain,
+    /// The data directory has a keystore, and no key-encryption key is configured (operator).
+    #[error("the keys of the data directory are wrapped: [keys] must say where the passphrase is")]
+    KeysWrapped,
+    /// More than one key-encryption key is configured (operator).
+    #[error("configuration: [keys] names more than one passphrase")]
+    ConfigKeys,
+    /// The keystore cannot be opened or changed.
+    #[error(transparent)]
+    Keystore(#[from] tyto_keystore::Error),
+    /// A key of one purpose was asked for as one of another (bug).
+    #[error("the {0} key is of another algorithm")]
+    KeyPurpose(tyto_keystore::Purpose),
+    /// The log says that a key went out of use which is to sign again (operator or peer).
+    #[error("the log says that key {key} went out of use: the keys were rolled back", key = hex(key_id))]
+    RetiredKey {
+        /// The key.
+        key_id: [u8; 32],
+    },
+    /// A file cannot be made (operator or environment).
+    #[error("cannot write {path}", path = path.display())]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The transport failed (environment).
     #[error("the transport failed")]
     Transport(#[from] tonic::transport::Error),
@@ -293,4 +323,12 @@ pub enum Error {
         /// The version in the store.
         stored: u64,
     },
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }

@@ -24,7 +24,7 @@ pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<Site>
     let mut config = Config::local(dir.path());
     adjust(&mut config);
     let store = Store::open(dir.path()).await.unwrap();
-    let keys = Keys::load_or_create(dir.path()).unwrap();
+    let keys = Keys::load_or_create(&config).unwrap();
     let app = Arc::new(App::start(config, store, keys, watch::channel(false).1).await.unwrap());
     (dir, Site::of(&app, TenantId::BUILT_IN))
 }

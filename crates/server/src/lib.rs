@@ -26,18 +26,20 @@ mod log;
 mod metrics;
 mod passes;
 mod places;
+mod process;
 mod residence;
 mod server;
 mod service;
 mod signing;
 mod site;
 mod status;
+mod vault;
 mod work;
 
 pub use command::run_main;
 pub use config::{
-    AccessConfig, Config, IdentificationConfig, LimitConfig, LogConfig, LogFormat, TicketConfig,
-    TransparencyConfig,
+    AccessConfig, Config, IdentificationConfig, KeysConfig, LimitConfig, LogConfig, LogFormat, ProcessConfig,
+    TicketConfig, TransparencyConfig,
 };
 pub use error::Error;
 pub use server::{RunningServer, Server};

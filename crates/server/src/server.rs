@@ -9,8 +9,8 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::grpc::{AttestHandler, GalleryHandler, MatchingHandler};
 use crate::load::load_all;
+use crate::process;
 use crate::service::attest;
-use crate::signing;
 use futures_util::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,14 +81,14 @@ impl Server {
         config.check_exposure()?;
         let options = tyto_store::Options { ticket_bytes: config.tickets.stored_bytes };
         let store = Store::open_with(&config.data_dir, options).await?;
-        let keys = Keys::load_or_create(&config.data_dir)?;
-        let trusted_keys = signing::trusted_keys(&keys.attestation);
+        let keys = load_keys(config.clone()).await?;
+        let trusted_keys = keys.trusted();
         let (stop, draining) = watch::channel(false);
         let app = Arc::new(App::start(config, store, keys, draining).await?);
         app.residence.check_stored(&app.store).await?;
         load_all(&app.store, &app.galleries).await?;
 
-        attest::log_keys(&app)?;
+        attest::log_keys(&app).await?;
 
         let (listener, local_addr) = listen(app.config.listen).await?;
         let mut helpers = vec![tokio::spawn(tidy(app.store.clone())), tokio::spawn(note_uses(app.clone()))];
@@ -189,6 +189,18 @@ impl RunningServer {
         tracing::info!("stopped");
         result
     }
+}
+
+/// Reads the keys where it does no harm that Argon2id takes its time.
+async fn load_keys(config: Config) -> Result<Keys, Error> {
+    let load = move || process::with_locked_memory(&config.process, || Keys::load_or_create(&config));
+    let keys = tokio::task::spawn_blocking(load).await??;
+    if !keys.wrapped {
+        tracing::warn!(
+            "the private keys are not wrapped: whoever reads the data directory can sign (see [keys])"
+        );
+    }
+    Ok(keys)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

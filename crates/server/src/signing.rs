@@ -1,12 +1,11 @@
-//! The server's signing key, and how it and other private files are kept in the data directory.
+//! Private files of the data directory: keys that are not wrapped, and what else is the owner's alone.
 
 use crate::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use tyto_attest::TrustedKeys;
-use tyto_pqc::mldsa::SigningKey;
+use tyto_keystore::{PrivateKey, Purpose};
 use zeroize::Zeroizing;
 
 /// A private file of the data directory.
@@ -17,23 +16,20 @@ pub(crate) struct Named {
     pub(crate) max_bytes: u64,
 }
 
-/// An ML-DSA-65 key in PKCS#8 seed form.
-const FILE: Named = Named { name: "signing-key.p8", max_bytes: 1024 };
-
-/// Reads the key of a data directory, or makes one at the first start.
+/// Reads the plain key of a data directory, or makes one at the first start.
 ///
-/// The file is PKCS#8 DER, readable by its owner alone. It is not wrapped: whoever reads the disk can sign. Keys
-/// wrapped by a key-management service are future work.
-pub(crate) fn load_or_create(data_dir: &Path) -> Result<SigningKey, Error> {
-    let make = || SigningKey::generate()?.to_pkcs8();
-    load_or_create_file(data_dir, FILE, make, |der| Ok(SigningKey::from_pkcs8(der)?))
+/// The file is PKCS#8 DER, readable by its owner alone. It is not wrapped: whoever reads the disk can sign.
+pub(crate) fn load_or_create(data_dir: &Path, purpose: Purpose) -> Result<PrivateKey, Error> {
+    let file = Named { name: purpose.plain_file_name(), max_bytes: 1024 };
+    let make = || Ok(PrivateKey::generate(purpose)?.to_pkcs8()?);
+    load_or_create_file(data_dir, file, make, |der| Ok(PrivateKey::from_pkcs8(purpose, der)?))
 }
 
 /// Reads a private file, or makes one that is its owner's alone.
 pub(crate) fn load_or_create_file<T>(
     data_dir: &Path,
     file: Named,
-    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, tyto_pqc::Error>,
+    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Error>,
     parse: impl FnOnce(&[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let path = data_dir.join(file.name);
@@ -45,11 +41,6 @@ pub(crate) fn load_or_create_file<T>(
         other => other?,
     };
     parse(&bytes)
-}
-
-/// The keys file that clients are given.
-pub(crate) fn trusted_keys(key: &SigningKey) -> TrustedKeys {
-    TrustedKeys::from_iter([key.verifying_key().clone()])
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
@@ -98,14 +89,16 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    const FILE: &str = "signing-key.p8";
+
     #[test]
     fn the_key_is_made_once_and_is_its_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let first = load_or_create(&data).unwrap();
-        let again = load_or_create(&data).unwrap();
-        assert_eq!(first.verifying_key(), again.verifying_key());
-        let mode = fs::metadata(data.join(FILE.name)).unwrap().permissions().mode();
+        let first = load_or_create(&data, Purpose::Attestation).unwrap();
+        let again = load_or_create(&data, Purpose::Attestation).unwrap();
+        assert_eq!(first.public_key(), again.public_key());
+        let mode = fs::metadata(data.join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no temporary file is left");
     }
@@ -113,8 +106,8 @@ mod tests {
     #[test]
     fn a_damaged_key_is_refused_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE.name), b"not a key").unwrap();
-        assert!(load_or_create(dir.path()).is_err());
-        assert_eq!(fs::read(dir.path().join(FILE.name)).unwrap(), b"not a key");
+        fs::write(dir.path().join(FILE), b"not a key").unwrap();
+        assert!(load_or_create(dir.path(), Purpose::Attestation).is_err());
+        assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), b"not a key");
     }
 }

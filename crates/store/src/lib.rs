@@ -157,7 +157,7 @@ impl Store {
             for folder in FOLDERS {
                 create_dir(&root.join(folder))?;
             }
-            let lock = take_lock(&root)?;
+            let lock = lock(&root)?;
             // SQLite gives its log the mode of its database.
             private_file(&root.join("tyto.sqlite"))?;
             Ok(lock)
@@ -258,7 +258,11 @@ fn private_file(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn take_lock(dir: &Path) -> Result<File, Error> {
+/// Takes the lock of a data directory without opening it: no server has it open while the file is held.
+///
+/// # Errors
+/// [`Error::Locked`] if one has.
+pub fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     let file = private_file(&path)?;
     match file.try_lock() {

@@ -56,7 +56,11 @@ fn a_rewrap_that_is_killed_leaves_keys_that_open_under_one_of_both() {
         let keystore = Keystore::open(&world.data(), kek).unwrap();
         assert_eq!(keystore.signing_key(Purpose::Attestation).unwrap().public_key(), public);
         let left = names(&world.data());
-        assert!(left.iter().all(|name| [FILE_NAME, MARK_FILE_NAME, "keystore.lock"].contains(&&**name) || name == "keystore.mark.new"), "point {point}: {left:?}");
+        assert!(
+            left.iter().all(|name| [FILE_NAME, MARK_FILE_NAME, "keystore.lock"].contains(&&**name)
+                || name == "keystore.mark.new"),
+            "point {point}: {left:?}"
+        );
     }
     assert_eq!(reached, [1, 2, 3, 4, 5]);
 }

@@ -3,7 +3,8 @@
 use super::{NOW, World};
 use crate::format::{self, Contents, Entry};
 use crate::{
-    Error, Exportable, FILE_NAME, Kek, Keystore, MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, Provider, Purpose, State,
+    Error, Exportable, FILE_NAME, Kek, Keystore, MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, Provider, Purpose,
+    State,
 };
 use std::fs;
 use tyto_pqc::Secret32;
@@ -127,8 +128,9 @@ fn keys_are_bound_to_purpose_version_and_id() {
         entries.remove(0);
         entries[0].info.purpose = Purpose::Attestation;
     });
-    let is_purpose =
-        |opened: &Result<(), Error>| matches!(opened, Err(Error::WrongPurpose { sealed: Purpose::Session, .. }));
+    let is_purpose = |opened: &Result<(), Error>| {
+        matches!(opened, Err(Error::WrongPurpose { sealed: Purpose::Session, .. }))
+    };
     assert!(is_purpose(&opened), "{opened:?}");
     let opened = moved(|entries| {
         let sealed = entries[0].sealed.clone();

@@ -1,7 +1,7 @@
 use super::{CHEAP, NOW, World, names};
 use crate::{
-    Error, Exportable, FILE_NAME, Kek, Keystore, MARK_FILE_NAME, MAX_KEYS, Passphrase, PassphraseSource, PrivateKey,
-    Purpose, State,
+    Error, Exportable, FILE_NAME, Kek, Keystore, MARK_FILE_NAME, MAX_KEYS, Passphrase, PassphraseSource,
+    PrivateKey, Purpose, State,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -93,7 +93,7 @@ fn files_are_the_owners_alone_and_show_no_secret() {
         assert!(!bytes.windows(32).any(|window| window == seed), "{name} has the seed in plain");
     }
     let key = keystore.signing_key(Purpose::Attestation).unwrap();
-    let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = seed.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
     let list = format!("{seed:?}");
     for shown in [format!("{keystore:?}"), format!("{key:?}"), format!("{:?}", world.kek("correct horse"))] {
         assert!(!shown.contains("correct horse"), "{shown}");
@@ -163,7 +163,10 @@ fn a_plain_key_that_is_not_in_the_keystore_is_neither_used_nor_removed() {
     let fresh = World::new();
     fs::write(fresh.data().join("log-key.p8"), b"no key").unwrap();
     let opened = Keystore::open_or_create(&fresh.data(), kek, NOW).map(drop);
-    assert!(matches!(&opened, Err(Error::PlainKey { path, .. }) if path.ends_with("log-key.p8")), "{opened:?}");
+    assert!(
+        matches!(&opened, Err(Error::PlainKey { path, .. }) if path.ends_with("log-key.p8")),
+        "{opened:?}"
+    );
     assert!(fresh.data().join("log-key.p8").exists() && !fresh.data().join(FILE_NAME).exists());
 }
 

@@ -2,13 +2,12 @@
 
 use crate::Error;
 use crate::signing::{Named, load_or_create_file};
+use crate::vault::Vault;
 use std::path::Path;
-use tyto_pqc::slhdsa::{ParameterSet, SigningKey};
+use tyto_keystore::Purpose;
+use tyto_pqc::slhdsa::SigningKey;
 use zeroize::Zeroizing;
 
-/// The set that checkpoints are signed with.
-const SET: ParameterSet = ParameterSet::Shake128s;
-const KEY_FILE: Named = Named { name: "log-key.p8", max_bytes: 1024 };
 const NODE_FILE: Named = Named { name: "node-id", max_bytes: 16 };
 
 /// What leading the log takes.
@@ -21,10 +20,8 @@ pub(crate) struct LogKeys {
 
 /// Reads key and name of a data directory, or makes them at the first start. The key is protected like the one that
 /// signs attestations.
-pub(crate) fn load_or_create(data_dir: &Path) -> Result<LogKeys, Error> {
-    let make = || SigningKey::generate(SET)?.to_pkcs8();
-    let parse = |der: &[u8]| Ok(SigningKey::from_pkcs8(SET, der)?);
-    let signing = load_or_create_file(data_dir, KEY_FILE, make, parse)?;
+pub(crate) fn load_or_create(data_dir: &Path, vault: &mut Vault) -> Result<LogKeys, Error> {
+    let signing = vault.slh_dsa(Purpose::Log)?;
     let make = || Ok(Zeroizing::new(tyto_pqc::random::bytes::<16>()?.to_vec()));
     let parse = |bytes: &[u8]| bytes.try_into().map_err(|_| Error::NodeId);
     let node = load_or_create_file(data_dir, NODE_FILE, make, parse)?;

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tyto_api::attest::{Attest, AttestMode, Attested, GetConsistencyProof, KeyList, ReceiptAnswer};
 use tyto_attest::log::Hash;
-use tyto_attest::{
-    Claim, ConsistencyReceipt, KeyChange, KeyEntry, KeyId, KeyOperation, Purpose, Signer, Statement,
-};
+use tyto_attest::{Claim, ConsistencyReceipt, KeyChange, KeyEntry, KeyId, KeyOperation, Purpose, Signer};
 use tyto_pqc::digest::sha3_256;
 use tyto_store::{LogEntry, LogEntryId};
 
 /// What the names of entries begin with that say that a key came into use.
 const ACTIVATION_DOMAIN: &[u8] = b"tyto/v1/log-entry-key-activation";
+/// What the names of entries begin with that say that a key went out of use.
+const RETIREMENT_DOMAIN: &[u8] = b"tyto/v1/log-entry-key-retirement";
 /// How long after the next checkpoint is due a receipt may be asked for.
 const SIGNING_MS: u64 = 200;
 /// How long a promise waits for the disk.
@@ -110,30 +110,53 @@ pub(crate) async fn consistency(app: &App, request: GetConsistencyProof) -> Resu
     Ok(ConsistencyReceipt::new(later.checkpoint, old_size, path).encode().into())
 }
 
-/// The keys that this server signs with.
+/// The keys that this server signs with, and then those that it signed with before.
 pub(crate) fn keys(app: &App) -> KeyList {
-    let keys = vec![
-        KeyEntry { purpose: Purpose::Attestation, key: app.key.public_key() },
-        KeyEntry { purpose: Purpose::Log, key: app.log.public_key().clone() },
-    ];
+    let keys = present(app).into_iter().chain(app.earlier_keys.iter().cloned()).collect();
     KeyList { issuer: app.issuer.name().to_owned(), log_id: app.log.id(), keys }
 }
 
-/// Queues the entries that say that the server's keys came into use. Of each there is only ever one: its name follows
-/// from the key's id.
-pub(crate) fn log_keys(app: &App) -> Result<(), Error> {
-    for KeyEntry { key, .. } in keys(app).keys {
-        let statement = activation(app, key.key_id());
-        let name = sha3_256(&[ACTIVATION_DOMAIN, &key.key_id()]);
-        let place: Place = app.log.place()?;
-        place.submit_as(LogEntry { id: LogEntryId::of_leaf(&name), bytes: statement.encode()?.into() });
+fn present(app: &App) -> [KeyEntry; 2] {
+    [
+        KeyEntry { purpose: Purpose::Attestation, key: app.key.public_key() },
+        KeyEntry { purpose: Purpose::Log, key: app.log.public_key().clone() },
+    ]
+}
+
+/// Queues the entries that say that the server's keys came into use, and that earlier ones went out of use. Of each there
+/// is only ever one: its name follows from the key's id.
+///
+/// # Errors
+/// [`Error::RetiredKey`] if a key would sign of which the log says that it went out of use: the keys were rolled back.
+pub(crate) async fn log_keys(app: &App) -> Result<(), Error> {
+    for KeyEntry { key, .. } in present(app) {
+        let (key_id, retired) = (key.key_id(), change_name(RETIREMENT_DOMAIN, key.key_id()));
+        if app.store.log_place(retired).await?.is_some() {
+            return Err(Error::RetiredKey { key_id });
+        }
+        log_key_change(app, KeyOperation::Activate, key_id)?;
+    }
+    for KeyEntry { key, .. } in &app.earlier_keys {
+        log_key_change(app, KeyOperation::Activate, key.key_id())?;
+        log_key_change(app, KeyOperation::Retire, key.key_id())?;
     }
     Ok(())
 }
 
-fn activation(app: &App, key_id: KeyId) -> Statement {
-    let change = KeyChange { operation: KeyOperation::Activate, key_id, roots_version: None };
-    app.issuer.statement(String::new(), None, app.log.state(), Claim::Key(change))
+fn log_key_change(app: &App, operation: KeyOperation, key_id: KeyId) -> Result<(), Error> {
+    let domain = match operation {
+        KeyOperation::Retire => RETIREMENT_DOMAIN,
+        _ => ACTIVATION_DOMAIN,
+    };
+    let change = KeyChange { operation, key_id, roots_version: None };
+    let statement = app.issuer.statement(String::new(), None, app.log.state(), Claim::Key(change));
+    let place: Place = app.log.place()?;
+    place.submit_as(LogEntry { id: change_name(domain, key_id), bytes: statement.encode()?.into() });
+    Ok(())
+}
+
+fn change_name(domain: &[u8], key_id: KeyId) -> LogEntryId {
+    LogEntryId::of_leaf(&sha3_256(&[domain, &key_id]))
 }
 
 #[cfg(test)]

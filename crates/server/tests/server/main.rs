@@ -4,6 +4,7 @@
 
 mod access;
 mod galleries;
+mod keys;
 mod matching;
 mod process;
 mod refusals;
