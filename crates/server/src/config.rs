@@ -400,6 +400,10 @@ mod tests {
     #[test]
     fn the_file_for_operators_holds_the_defaults() {
         let text = include_str!("../../../deploy/tytod.toml").replace("# admin_listen", "admin_listen");
+        for option in ["passphrase_file", "passphrase_env", "passphrase_credential"] {
+            let chosen = Config::parse(&text.replace(&format!("# {option}"), option)).unwrap();
+            assert!(chosen.keys.kek().is_some(), "{option}");
+        }
         let Config { data_dir, admin_listen, .. } = Config::default();
         assert!(Config::parse(&text).unwrap().admin_listen.is_some());
         assert_eq!(Config { data_dir, admin_listen, ..Config::parse(&text).unwrap() }, Config::default());

@@ -320,3 +320,28 @@ fn a_crash_leaves_no_core_file_and_nobody_reads_the_memory() {
     println!("core files are possible here: {may_dump}");
     assert_eq!(open.dumps_core(), may_dump);
 }
+
+#[test]
+fn the_memory_of_keys_is_locked_or_the_log_says_that_it_is_not() {
+    let site = Site::new();
+    let log = site.root.path().join("log");
+    let mut child = site
+        .tytod(None)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    let locked_kib: u64 = locked.trim().trim_end_matches(" kB").parse().unwrap();
+    let log = fs::read_to_string(&log).unwrap();
+    println!("locked: {locked_kib} KiB");
+    assert_eq!(locked_kib > 0, log.contains("the memory that holds keys is locked"), "{log}");
+    assert_eq!(locked_kib == 0, log.contains("cannot be locked"), "{log}");
+    assert!(log.contains("the private keys are not wrapped"), "{log}");
+}
