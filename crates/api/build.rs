@@ -4,8 +4,12 @@ use protox::prost::Message;
 use std::path::PathBuf;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 3] =
-    ["tyto/attest/v1/attest.proto", "tyto/gallery/v1/gallery.proto", "tyto/matching/v1/matching.proto"];
+const FILES: [&str; 4] = [
+    "tyto/admin/v1/admin.proto",
+    "tyto/attest/v1/attest.proto",
+    "tyto/gallery/v1/gallery.proto",
+    "tyto/matching/v1/matching.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in FILES {

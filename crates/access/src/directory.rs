@@ -61,6 +61,8 @@ pub struct StoredKey {
     pub last_used_ms: u64,
     /// When it was revoked, if it was.
     pub revoked_ms: Option<u64>,
+    /// The key that this one was made in the place of.
+    pub rotated_from: Option<ApiKeyId>,
 }
 
 /// Who vouches for a subject.
@@ -222,11 +224,10 @@ impl Directory {
         // The same work for an id that is not known.
         let kept = known.map_or(Verifier([0; 32]), |known| known.record.verifier);
         let right = check.matches(key, &kept);
-        let known = known.filter(|_| right).ok_or(Denial::UnknownCredential)?;
-        self.check_key(known, now_ms)?;
-        let caller = self.caller(known.record.principal, CredentialName::ApiKey(key.id()))?;
-        known.last_used_ms.fetch_max(now_ms, Ordering::Relaxed);
-        Ok(caller)
+        if !right {
+            return Err(Denial::UnknownCredential);
+        }
+        self.confirm_key(key.id(), now_ms)
     }
 
     /// The caller that a subject stands for whom somebody else has vouched for.
@@ -242,15 +243,22 @@ impl Directory {
         self.caller(*principal.ok_or(Denial::UnknownCredential)?, name)
     }
 
-    /// What authenticates the sealed sessions of an API key, sealed, and whom it would be: for a handshake, which proves
-    /// the rest.
+    /// What authenticates the sealed sessions of an API key, sealed: for a handshake, which proves the rest and then asks
+    /// [`Directory::confirm_key`]. Whether the key is still taken is not told to whoever has proved nothing.
+    pub fn session_of_key(&self, key: ApiKeyId) -> Option<&[u8]> {
+        self.keys.get(&key).map(|known| known.record.sealed_session.as_slice())
+    }
+
+    /// The caller that an API key proves which was proved by other means than being sent, and notes the use.
     ///
     /// # Errors
     /// As [`Directory::authenticate`].
-    pub fn session_of_key(&self, key: ApiKeyId, now_ms: u64) -> Result<(&[u8], Caller), Denial> {
+    pub fn confirm_key(&self, key: ApiKeyId, now_ms: u64) -> Result<Caller, Denial> {
         let known = self.keys.get(&key).ok_or(Denial::UnknownCredential)?;
         self.check_key(known, now_ms)?;
-        Ok((&known.record.sealed_session, self.caller(known.record.principal, CredentialName::ApiKey(key))?))
+        let caller = self.caller(known.record.principal, CredentialName::ApiKey(key))?;
+        known.last_used_ms.fetch_max(now_ms, Ordering::Relaxed);
+        Ok(caller)
     }
 
     /// Whether a caller may make a call now. `gallery` is the one that it is about, if it names one; a call that is about a
@@ -266,9 +274,12 @@ impl Directory {
         now_ms: u64,
     ) -> Result<(), Denial> {
         let rule = rule_of(method).ok_or(Denial::UnknownMethod)?;
-        // It has every role in its tenant, and runs the server.
-        if rule.scope == Scope::Open || caller.credential == CredentialName::Local {
+        if rule.scope == Scope::Open {
             return Ok(());
+        }
+        if caller.credential == CredentialName::Local {
+            // It has every role in its tenant, and runs the server; but what it gave to others would outlast it.
+            return if rule.lasting { Err(Denial::NoCredential) } else { Ok(()) };
         }
         self.check_standing(caller, now_ms)?;
         let principal = self.principals.get(&caller.principal).ok_or(Denial::UnknownCredential)?;
@@ -306,6 +317,50 @@ impl Directory {
         self.principals.get(&id).map(|principal| &principal.record).filter(|record| record.tenant == tenant)
     }
 
+    /// Whether a tenant has an admin that can call now.
+    pub fn has_usable_admin(&self, tenant: TenantId, now_ms: u64) -> bool {
+        let is_admin =
+            |grant: &Grant| grant.role == Role::Admin && grant.gallery.is_none() && grant.holds(now_ms);
+        let usable = |id: PrincipalId| {
+            self.subjects.values().any(|&principal| principal == id)
+                || self
+                    .keys
+                    .values()
+                    .any(|key| key.record.principal == id && self.check_key(key, now_ms).is_ok())
+        };
+        self.principals.values().any(|Principal { record, grants }| {
+            record.tenant == tenant && !record.disabled && grants.iter().any(is_admin) && usable(record.id)
+        })
+    }
+
+    /// Principals of a tenant.
+    pub fn count_principals(&self, tenant: TenantId) -> usize {
+        self.principals.values().filter(|principal| principal.record.tenant == tenant).count()
+    }
+
+    /// Grants of a principal, and its keys that are not revoked.
+    pub fn count_of(&self, id: PrincipalId) -> (usize, usize) {
+        let grants = self.principals.get(&id).map_or(0, |principal| principal.grants.len());
+        let of_principal = |key: &&Key| key.record.principal == id && key.record.revoked_ms.is_none();
+        (grants, self.keys.values().filter(of_principal).count())
+    }
+
+    /// Whose an API key is.
+    pub fn key_owner(&self, key: ApiKeyId) -> Option<PrincipalId> {
+        self.keys.get(&key).map(|key| key.record.principal)
+    }
+
+    /// When an API key expires, if ever.
+    pub fn key_expiry(&self, key: ApiKeyId) -> Option<u64> {
+        self.keys.get(&key).and_then(|key| key.record.expires_ms)
+    }
+
+    /// Who has a grant.
+    pub fn grant_holder(&self, grant: GrantId) -> Option<PrincipalId> {
+        let mut grants = self.principals.values().flat_map(|principal| &principal.grants);
+        grants.find(|known| known.id == grant).map(|known| known.principal)
+    }
+
     /// Whether what a caller proved itself with is still good: it may have been revoked since, or have ended.
     fn check_standing(&self, caller: &Caller, now_ms: u64) -> Result<(), Denial> {
         match &caller.credential {
@@ -328,7 +383,8 @@ impl Directory {
         let record = &key.record;
         let KeyRules { max_age_days, max_idle_days } = self.rules;
         let ended = |from_ms: u64, days: u32| now_ms > from_ms.saturating_add(u64::from(days) * DAY_MS);
-        if record.revoked_ms.is_some_and(|revoked_ms| revoked_ms <= now_ms) {
+        // Whatever the clock says: it may have been set back since.
+        if record.revoked_ms.is_some() {
             return Err(Denial::Revoked);
         }
         if record.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {

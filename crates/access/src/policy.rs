@@ -47,10 +47,26 @@ pub struct Rule {
     pub roles: Roles,
     /// Whether operators may.
     pub operator: bool,
+    /// Whether what it changes outlasts whoever calls: then nobody may without a credential, not even where none is
+    /// required.
+    pub lasting: bool,
 }
 
 const fn rule(method: &'static str, scope: Scope, roles: &[Role], operator: bool) -> Rule {
-    Rule { method, scope, roles: Roles::of(roles), operator }
+    Rule { method, scope, roles: Roles::of(roles), operator, lasting: is_of_admin(method) }
+}
+
+/// Whether a method is one of `tyto.admin.v1`.
+const fn is_of_admin(method: &str) -> bool {
+    let (method, package) = (method.as_bytes(), b"tyto.admin.v1.");
+    let mut i = 0;
+    while i < package.len() {
+        if i >= method.len() || method[i] != package[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 const ANYONE: &[Role] = &Role::ALL;
@@ -58,11 +74,26 @@ const ANYONE: &[Role] = &Role::ALL;
 /// The table.
 pub const TABLE: &[Rule] = {
     use Role::{Admin, Auditor, Enroller, Matcher};
-    use Scope::{Galleries, Gallery, Open, Server, Tenant};
+    use Scope::{Galleries, Gallery, Open, Operator, Server, Tenant};
     &[
         rule("grpc.health.v1.Health/Check", Open, ANYONE, true),
         rule("grpc.health.v1.Health/Watch", Open, ANYONE, true),
         rule("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Open, ANYONE, true),
+        rule("tyto.admin.v1.AdminService/CreateTenant", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/ListTenants", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/SetTenantState", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/AddTenantAdmin", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/BindSubject", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/UnbindSubject", Operator, &[], true),
+        rule("tyto.admin.v1.AdminService/CreatePrincipal", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/SetPrincipalState", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/CreateApiKey", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/RotateApiKey", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/RotateOwnKey", Server, ANYONE, true),
+        rule("tyto.admin.v1.AdminService/RevokeApiKey", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/AddGrant", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/RevokeGrant", Tenant, &[Admin], false),
+        rule("tyto.admin.v1.AdminService/Review", Tenant, &[Admin, Auditor], false),
         rule("tyto.attest.v1.AttestService/Attest", Server, &[Admin, Enroller, Matcher], false),
         rule("tyto.attest.v1.AttestService/GetCheckpoint", Server, ANYONE, true),
         rule("tyto.attest.v1.AttestService/GetReceipt", Server, ANYONE, true),
@@ -118,7 +149,7 @@ mod tests {
     fn no_method_has_two_rules_and_operators_touch_no_tenants_data() {
         for (i, rule) in TABLE.iter().enumerate() {
             assert!(TABLE[..i].iter().all(|other| other.method != rule.method), "{}", rule.method);
-            let of_tenants = matches!(rule.scope, Scope::Gallery | Scope::Galleries);
+            let of_tenants = matches!(rule.scope, Scope::Gallery | Scope::Galleries | Scope::Tenant);
             assert!(!(rule.operator && of_tenants), "{}", rule.method);
         }
         assert!(rule_of("tyto.gallery.v1.GalleryService/Enrol").is_some());

@@ -1,10 +1,11 @@
 //! The gRPC interface: generated types, and their conversion to and from types that hold only what is valid.
 //!
 //! Generated types appear in the signatures of service handlers and of client calls and nowhere else: each has a
-//! domain type in [`attest`], [`gallery`] or [`matching`] with `TryFrom` in one direction, where lengths and numbers are
+//! domain type in [`admin`], [`attest`], [`gallery`] or [`matching`] with `TryFrom` in one direction, where lengths and numbers are
 //! checked against [`limits`], and `From` in the other. What needs a gallery's layout to be checked (slots, deltas,
 //! polynomials) is checked by whoever knows the gallery.
 
+pub mod admin;
 pub mod attest;
 pub mod content;
 mod error;
@@ -23,6 +24,13 @@ pub use error::Error;
     reason = "generated code; the documentation is in the .proto files and carried over where the generator does so"
 )]
 pub mod proto {
+    /// Package `tyto.admin`.
+    pub mod admin {
+        /// Version 1.
+        pub mod v1 {
+            tonic::include_proto!("tyto.admin.v1");
+        }
+    }
     /// Package `tyto.attest`.
     pub mod attest {
         /// Version 1.

@@ -34,6 +34,8 @@ pub const MAX_GALLERIES_PER_PAGE: usize = 100;
 pub const MAX_TEMPLATES_PER_PAGE: usize = 10_000;
 /// Most bytes of an attestation's audience, in UTF-8.
 pub const MAX_AUDIENCE_BYTES: usize = tyto_attest::MAX_TEXT_BYTES;
+/// How long a key that was replaced may still be taken, in seconds.
+pub const MAX_KEY_OVERLAP_S: u32 = 7 * 24 * 3600;
 /// Most documents that one call attests.
 pub const MAX_DOCUMENTS_PER_CALL: usize = 256;
 /// Most bytes of a document's label, in UTF-8.

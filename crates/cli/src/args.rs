@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attest, audit, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
+    admin, attest, audit, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
 };
 use crate::{Error, exit, passphrase};
 
@@ -44,6 +44,9 @@ pub struct Global {
     /// holds.
     #[arg(long, global = true, env = "TYTO_TRUSTED_KEYS", value_name = "FILE")]
     pub trusted_keys: Option<PathBuf>,
+    /// A file with the API key that calls are made with, for its owner alone; else `TYTO_API_KEY`.
+    #[arg(long, global = true, env = "TYTO_CREDENTIAL_FILE", value_name = "FILE")]
+    pub credential_file: Option<PathBuf>,
     /// Whom attestations are for.
     #[arg(long, global = true, env = "TYTO_AUDIENCE", value_name = "TEXT")]
     pub audience: Option<String>,
@@ -97,6 +100,9 @@ pub enum Command {
     Verify(verify::Args),
     /// Compare probes with all templates of a gallery (1:N).
     Identify(identify::Args),
+    /// Who may do what at the server.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Measure error rates on labelled embeddings, encrypted beside plaintext.
     Evaluate(evaluate::Args),
     /// Measure how fast Tyto is on this machine.
@@ -170,6 +176,21 @@ mod tests {
             "tyto identify staff --embeddings p.npy --all-rows --candidates 5 --threshold 0.3 --json",
             "tyto evaluate --embeddings a.npy --labels a.csv --pairs p.csv --json - --plots out --limit-probes 9",
             "tyto evaluate --synthetic 100",
+            "tyto admin tenant create acme --admin ada --key-out ada.key",
+            "tyto admin tenant list --json",
+            "tyto admin tenant disable 00000000000000000000000000000000",
+            "tyto admin tenant add-admin 00000000000000000000000000000000 --name eve --json",
+            "tyto admin principal create door --credential-file k",
+            "tyto admin key create 00000000000000000000000000000000 --expires 2027-01-01",
+            "tyto admin key rotate --overlap 60 --key-out new.key",
+            "tyto admin key rotate 0000000000000000 --expires 2027-01-01",
+            "tyto admin key revoke 0000000000000000",
+            "tyto admin grant add 00000000000000000000000000000000 matcher \
+             --gallery 00000000000000000000000000000000 --expires 2027-01-01T12:00:00Z",
+            "tyto admin grant revoke 00000000000000000000000000000000",
+            "tyto admin subject bind 00000000000000000000000000000000 --certificate CN=door",
+            "tyto admin subject unbind 00000000000000000000000000000000 --issuer https://i --subject s",
+            "tyto admin review --format json --out r.json",
             "tyto bench",
             "tyto bench --seconds 30 --gallery-bytes 512M --json b.json --html b.html --tytod /usr/bin/tytod",
             "tyto attest verify a.tyto --trusted-keys k --json",
@@ -216,6 +237,11 @@ mod tests {
             "tyto identify staff --embeddings p.npy --row 0 --all-rows",
             "tyto identify staff --embeddings p.npy --all-rows --attestation-out a.tyto",
             "tyto identify staff --embeddings p.npy --row 0 --candidates 0",
+            "tyto admin key create ada",
+            "tyto admin grant add 00000000000000000000000000000000 owner",
+            "tyto admin key rotate --expires 2027-01-01",
+            "tyto admin subject bind 00000000000000000000000000000000",
+            "tyto admin subject bind 00000000000000000000000000000000 --issuer i",
             "tyto evaluate",
             "tyto evaluate --synthetic 100 --embeddings a.npy --labels b",
             "tyto bench --gallery-bytes lots",

@@ -4,14 +4,18 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use tyto_client::admin::Admin;
 use tyto_client::attest::{TrustRoot, TrustedKeys};
 use tyto_client::tenant::TenantKey;
 use tyto_client::tenant::keyring::Keyring;
-use tyto_client::{Client, Config, keyring_file};
+use tyto_client::{Client, Config, Credential, keyring_file};
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::args::Global;
 
+/// The environment variable with an API key.
+const CREDENTIAL_VARIABLE: &str = "TYTO_API_KEY";
 /// Largest list of trusted keys that is read: a full one has 1 MiB.
 const MAX_TRUSTED_KEYS_BYTES: u64 = 2 << 20;
 
@@ -96,7 +100,29 @@ fn config(global: &Global) -> Result<Config, Error> {
     let mut config = Config::new(&global.endpoint);
     config.trusted_keys = global.trusted_keys.as_deref().map(read_trusted_keys).transpose()?;
     config.audience = global.audience.clone().unwrap_or_default();
+    config.credential = credential(global)?;
     Ok(config)
+}
+
+/// The credential, if one is given. It is never an argument: those are seen by every user of the machine.
+fn credential(global: &Global) -> Result<Option<Credential>, Error> {
+    if let Some(path) = &global.credential_file {
+        return Ok(Some(Credential::read(path)?));
+    }
+    match std::env::var(CREDENTIAL_VARIABLE).map(Zeroizing::new) {
+        Ok(text) => Ok(Some(Credential::parse(&text)?)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Connects for changes of who may do what.
+///
+/// # Errors
+/// As [`Admin::connect`]; whatever is wrong with the credential.
+pub async fn admin(global: &Global) -> Result<Admin, Error> {
+    let mut config = Config::new(&global.endpoint);
+    config.credential = credential(global)?;
+    Ok(Admin::connect(&config).await?)
 }
 
 /// Reads a list of trusted keys.

@@ -38,7 +38,7 @@ Exit codes:
   3    an answer or evidence failed its check and was refused: dishonest or broken server
   4    the server could not be reached, did not answer in time, or did not do what it was asked
   5    not found, there already, full, or changed by somebody else at the same time
-  6    no passphrase or a wrong one; no keyring or signing key, or not the one that is needed
+  6    no passphrase or a wrong one; no keyring, signing key or credential, or not the one that is needed
   7    a local file could not be written, or the state directory is damaged
   130  interrupted";
 
@@ -91,10 +91,11 @@ fn of_client(error: &tyto_client::Error) -> Exit {
     match error {
         E::Enrolment { source, .. } => of_client(source),
         E::Tenant(error) => of_tenant(error),
-        E::Endpoint { .. } | E::Audience { .. } | E::QueryTooLarge { .. } | E::TooManyTickets { .. } => {
+        E::Endpoint { .. } | E::Credential(_) | E::CredentialExposed { .. } | E::Audience { .. } | E::QueryTooLarge { .. } | E::TooManyTickets { .. } => {
             Exit::BadInput
         }
-        E::ForeignKey { .. } => Exit::Keyring,
+        E::ForeignKey { .. }
+        | E::Rpc { code: tonic::Code::Unauthenticated | tonic::Code::PermissionDenied, .. } => Exit::Keyring,
         E::NameTaken { .. }
         | E::UnknownGallery { .. }
         | E::AmbiguousName { .. }
@@ -104,7 +105,7 @@ fn of_client(error: &tyto_client::Error) -> Exit {
         | E::FileExists { .. }
         | E::Contention { .. }
         | E::NoLongerReplayable { .. }
-        // Proxies rewrite codes; these three are worth telling apart where they do not.
+        // Proxies rewrite codes; these are worth telling apart where they do not.
         | E::Rpc { code: tonic::Code::NotFound | tonic::Code::AlreadyExists | tonic::Code::Aborted, .. } => {
             Exit::Conflict
         }

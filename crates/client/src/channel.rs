@@ -1,14 +1,17 @@
 //! The connection, and when a call is repeated.
 
+use crate::credential::Bearer;
 use crate::{Config, Error};
 use bytes::Bytes;
 use prost::Message;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 use tyto_api::limits::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES};
+use tyto_api::proto::admin::v1::admin_service_client::AdminServiceClient;
 use tyto_api::proto::attest::v1::attest_service_client::AttestServiceClient;
 use tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient;
 use tyto_api::proto::gallery::v1::{ProvisionRequest, ProvisionResponse};
@@ -25,12 +28,16 @@ const LONGEST_PAUSE_MS: u64 = 3_000;
 /// Longest text of a server that an error keeps.
 const MAX_STATUS_CHARS: usize = 300;
 
+/// A connection whose calls carry the credential.
+type Authorised = InterceptedService<Channel, Bearer>;
+
 /// The services, over two connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
-    pub(crate) attest: AttestServiceClient<Channel>,
-    pub(crate) gallery: GalleryServiceClient<Channel>,
-    pub(crate) matching: MatchingServiceClient<Channel>,
+    pub(crate) admin: AdminServiceClient<Authorised>,
+    pub(crate) attest: AttestServiceClient<Authorised>,
+    pub(crate) gallery: GalleryServiceClient<Authorised>,
+    pub(crate) matching: MatchingServiceClient<Authorised>,
     call_timeout: Duration,
     idle_timeout: Duration,
     max_attempts: u32,
@@ -54,17 +61,22 @@ impl Rpc {
             .connect()
             .await
             .map_err(|error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) })?;
-        let attest = AttestServiceClient::new(channel.clone())
+        let bearer = Bearer::new(config.credential.as_ref());
+        let admin = AdminServiceClient::with_interceptor(channel.clone(), bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let gallery = GalleryServiceClient::new(channel)
+        let attest = AttestServiceClient::with_interceptor(channel.clone(), bearer.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let gallery = GalleryServiceClient::with_interceptor(channel, bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         // On a connection of its own: an identification that waits for a synchronisation must not hold up its window.
-        let matching = MatchingServiceClient::new(endpoint.connect_lazy())
+        let matching = MatchingServiceClient::with_interceptor(endpoint.connect_lazy(), bearer)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {
+            admin,
             attest,
             gallery,
             matching,

@@ -1,5 +1,6 @@
 //! How a client is set up.
 
+use crate::Credential;
 use std::path::PathBuf;
 use std::time::Duration;
 use tyto_attest::{TrustRoot, TrustedKeys};
@@ -10,6 +11,8 @@ use tyto_attest::{TrustRoot, TrustedKeys};
 pub struct Config {
     /// Where the server listens, `http://host:port`. TLS is for a proxy beside the client.
     pub endpoint: String,
+    /// What the client proves itself with, where the server requires it.
+    pub credential: Option<Credential>,
     /// Where high-water marks, enrolment journals and a cache of what was fetched are kept. Without it a rollback between two runs goes unseen,
     /// and every run that enrols starts new blocks.
     pub state_dir: Option<PathBuf>,
@@ -38,11 +41,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Attestations on, nobody trusted yet, no state directory, timeouts of 10 s (connecting), 30 s (calls) and 45 s
+    /// Attestations on, nobody trusted yet, no credential, no state directory, timeouts of 10 s (connecting), 30 s (calls) and 45 s
     /// (silence), 6 attempts, 4,096 hot blocks.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
+            credential: None,
             state_dir: None,
             trusted_keys: None,
             trust_root: None,

@@ -15,6 +15,17 @@ pub enum Error {
         /// What was given.
         endpoint: String,
     },
+    /// The credential is no API key, or was mistyped.
+    #[error(transparent)]
+    Credential(#[from] tyto_access::KeyTextError),
+    /// Others may read the file with the credential.
+    #[error("{path} has mode {mode:o}: it holds a credential, and must be its owner's alone (chmod 600)", path = path.display())]
+    CredentialExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// The audience is too long or has control characters.
     #[error("an audience has at most {max_bytes} bytes and no control characters")]
     Audience {

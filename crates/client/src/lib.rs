@@ -43,9 +43,11 @@
 //! Errors and logs carry ids, sizes and versions, never templates, scores, subjects or keys. Whoever calls must not
 //! let the server learn whether an answer was refused or what was decided: see the threat model.
 
+pub mod admin;
 mod channel;
 mod client;
 mod config;
+mod credential;
 mod decision;
 mod error;
 mod files;
@@ -60,6 +62,7 @@ pub mod trust_root_file;
 
 pub use client::Client;
 pub use config::Config;
+pub use credential::Credential;
 pub use decision::DecisionTerms;
 pub use error::Error;
 pub use gallery::{GalleryHandle, TicketMode};
@@ -70,6 +73,7 @@ pub use results::{
     SyncReport, TemplateScore, Timings, Verification, VerifyOptions,
 };
 pub use state::MAX_CHANGES_BYTES;
+pub use tyto_access as access;
 pub use tyto_api::attest::KeyList;
 pub use tyto_attest as attest;
 pub use tyto_pqc as pqc;

@@ -404,9 +404,14 @@ mod tests {
             let chosen = Config::parse(&text.replace(&format!("# {option}"), option)).unwrap();
             assert!(chosen.keys.kek().is_some(), "{option}");
         }
-        let Config { data_dir, admin_listen, .. } = Config::default();
+        let Config { data_dir, admin_listen, access, .. } = Config::default();
         assert!(Config::parse(&text).unwrap().admin_listen.is_some());
-        assert_eq!(Config { data_dir, admin_listen, ..Config::parse(&text).unwrap() }, Config::default());
+        // What an operator begins with asks for credentials: a proxy beside it calls from a loopback address too.
+        assert!(Config::parse(&text).unwrap().access.required);
+        assert_eq!(
+            Config { data_dir, admin_listen, access, ..Config::parse(&text).unwrap() },
+            Config::default()
+        );
     }
 
     #[test]

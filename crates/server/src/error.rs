@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tyto_access::Denial;
+use tyto_access::{ApiKeyId, Denial, GrantId, PrincipalId, TenantId};
 use tyto_scheme::{BlockId, GalleryId, TicketId};
 
 /// What can go wrong, at start and in calls. `status` says what a caller gets to see of it.
@@ -164,6 +164,38 @@ pub enum Error {
     StreamIdle {
         /// The limit in seconds.
         idle_s: u64,
+    },
+    /// There is no such tenant (caller).
+    #[error("there is no tenant {0}")]
+    UnknownTenant(TenantId),
+    /// The caller's tenant has no such principal (caller).
+    #[error("there is no principal {0}")]
+    UnknownPrincipal(PrincipalId),
+    /// The caller's tenant has no such API key (caller).
+    #[error("there is no API key {0}")]
+    UnknownApiKey(ApiKeyId),
+    /// The caller's tenant has no such grant (caller).
+    #[error("there is no grant {0}")]
+    UnknownGrant(GrantId),
+    /// The key was revoked, or replaced before (caller).
+    #[error("API key {0} was revoked or replaced before: a key is replaced once")]
+    KeyReplaced(ApiKeyId),
+    /// The tenant can help itself (caller).
+    #[error("tenant {0} has an admin who can call")]
+    TenantHasAdmin(TenantId),
+    /// There are as many as there may be (caller).
+    #[error("there are {max} {what}, the limit")]
+    TooManyRights {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// Something would end before it begins (caller).
+    #[error("{field} lies in the past")]
+    PastTime {
+        /// The field.
+        field: &'static str,
     },
     /// There is no such gallery (caller).
     #[error("there is no gallery {0}")]

@@ -8,7 +8,7 @@ use crate::site::Site;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::watch;
-use tyto_access::TenantId;
+use tyto_access::Caller;
 use tyto_api::gallery::{
     Chunk, CreateGallery, ManifestUpdate, ProvisionCommit, ProvisionHeader, SealedRecord,
 };
@@ -26,7 +26,7 @@ pub(crate) async fn app(adjust: impl FnOnce(&mut Config)) -> (TempDir, Arc<Site>
     let store = Store::open(dir.path()).await.unwrap();
     let keys = Keys::load_or_create(&config).unwrap();
     let app = Arc::new(App::start(config, store, keys, watch::channel(false).1).await.unwrap());
-    (dir, Site::of(&app, TenantId::BUILT_IN))
+    (dir, Site::of(&app, &Caller::local()))
 }
 
 /// A gallery in memory alone.

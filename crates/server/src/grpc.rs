@@ -1,9 +1,11 @@
 //! The gRPC handlers: messages to domain types, a call of a service, and back.
 
+mod admin;
 mod attest;
 mod gallery;
 mod matching;
 
+pub(crate) use admin::AdminHandler;
 pub(crate) use attest::AttestHandler;
 pub(crate) use gallery::GalleryHandler;
 pub(crate) use matching::MatchingHandler;

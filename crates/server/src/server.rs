@@ -7,7 +7,7 @@ use crate::arrival::ArrivalLayer;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::grpc::{AttestHandler, GalleryHandler, MatchingHandler};
+use crate::grpc::{AdminHandler, AttestHandler, GalleryHandler, MatchingHandler};
 use crate::load::load_all;
 use crate::process;
 use crate::service::attest;
@@ -25,6 +25,7 @@ use tower_layer::{Identity, Stack};
 use tyto_api::attest::{Attest, Attested};
 use tyto_api::limits::MAX_MESSAGE_BYTES;
 use tyto_api::proto::FILE_DESCRIPTOR_SET;
+use tyto_api::proto::admin::v1::admin_service_server::AdminServiceServer;
 use tyto_api::proto::attest::v1::attest_service_server::AttestServiceServer;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryServiceServer;
 use tyto_api::proto::matching::v1::matching_service_server::MatchingServiceServer;
@@ -39,6 +40,8 @@ const MAX_FRAME_BYTES: u32 = 256 << 10;
 /// A connection whose peer is gone is found out after these two together.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What anybody may send: names of services and files.
+const MAX_OPEN_MESSAGE_BYTES: usize = 4 << 10;
 /// How long connections may take to notice that they were cut.
 const CUT_OFF: Duration = Duration::from_secs(2);
 /// How long what served them may take to be gone.
@@ -46,8 +49,9 @@ const LET_GO: Duration = Duration::from_secs(10);
 /// How old the stored time of a key's last use may be.
 const USES_INTERVAL: Duration = Duration::from_mins(1);
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);
-const HEALTH_SERVICES: [&str; 4] = [
+const HEALTH_SERVICES: [&str; 5] = [
     "",
+    "tyto.admin.v1.AdminService",
     "tyto.attest.v1.AttestService",
     "tyto.gallery.v1.GalleryService",
     "tyto.matching.v1.MatchingService",
@@ -113,6 +117,11 @@ impl Server {
         if std::env::var_os("TYTO_BACKEND").is_some() {
             tracing::warn!(%backend, "TYTO_BACKEND forces the backend; it is for tests and benches");
         }
+        if !app.config.access.required {
+            tracing::warn!(
+                "access.required is false: whoever can open a connection to this server may do everything"
+            );
+        }
         tracing::info!(address = %local_addr, galleries = app.galleries.len(), %backend, "serving");
         Ok(RunningServer { local_addr, admin_addr, trusted_keys, app, health, stop, cut, transport, helpers })
     }
@@ -139,7 +148,7 @@ impl RunningServer {
     /// # Errors
     /// What a caller of the service would be told.
     pub async fn attest(&self, request: Attest) -> Result<Attested, Error> {
-        attest::attest(&self.app, request).await
+        attest::attest(&self.app, None, request).await
     }
 
     /// Drains and stops: health says `NOT_SERVING`, no new connection or call is taken, calls in flight have the
@@ -216,6 +225,7 @@ type Layers = Stack<AuthenticateLayer, Stack<ArrivalLayer, Identity>>;
 /// All services, their limits, and the switch of their health.
 async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
+    let health_service = health_service.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES);
     for service in HEALTH_SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -224,7 +234,7 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        Some(service)
+        Some(service.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES))
     } else {
         None
     };
@@ -232,6 +242,9 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let matching = MatchingServiceServer::new(MatchingHandler(app.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let admin = AdminServiceServer::new(AdminHandler(app.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let attest = AttestServiceServer::new(AttestHandler(app.clone()))
@@ -248,6 +261,7 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(health_service)
         .add_optional_service(reflection)
+        .add_service(admin)
         .add_service(attest)
         .add_service(gallery)
         .add_service(matching);

@@ -1,5 +1,6 @@
 //! What the server does, in domain types: no protobuf, no gRPC.
 
+pub(crate) mod admin;
 pub(crate) mod attest;
 pub(crate) mod attestation;
 pub(crate) mod change;

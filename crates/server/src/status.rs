@@ -22,23 +22,31 @@ fn blame(error: &Error) -> Blame {
         Error::Denied(_) => Caller(Code::PermissionDenied),
         Error::Request(_)
         | Error::Field { .. }
+        | Error::PastTime { .. }
         | Error::MessageUndecodable
         | Error::StreamOrder(_)
         | Error::TicketContent(_)
         | Error::Records(_)
         | Error::Entries { .. } => Caller(Code::InvalidArgument),
         Error::UnknownGallery(_)
+        | Error::UnknownTenant(_)
+        | Error::UnknownPrincipal(_)
+        | Error::UnknownApiKey(_)
+        | Error::UnknownGrant(_)
         | Error::UnknownSubject
         | Error::UnknownTicket(_)
         | Error::UnknownEntry
         | Error::UnknownCheckpoint { .. }
         | Error::TicketExpired(_) => Caller(Code::NotFound),
         Error::TicketKind(_)
+        | Error::KeyReplaced(_)
+        | Error::TenantHasAdmin(_)
         | Error::TicketUsed(_)
         | Error::TicketSpent(_)
         | Error::AnswerTooLarge { .. }
         | Error::TooManyTemplates { .. } => Caller(Code::FailedPrecondition),
         Error::TooManyGalleries { .. }
+        | Error::TooManyRights { .. }
         | Error::ResidentBytes { .. }
         | Error::TooManyIdentifications { .. }
         | Error::GalleryShare { .. }
@@ -68,7 +76,7 @@ fn engine(error: &tyto_engine::Error) -> Blame {
 fn store(error: &tyto_store::Error) -> Blame {
     use tyto_store::Error as E;
     match (error, error.fault()) {
-        (E::GalleryExists(_) | E::GalleryDeleted(_) | E::TicketExists(_), _) => {
+        (E::GalleryExists(_) | E::GalleryDeleted(_) | E::TicketExists(_) | E::NameTaken(_), _) => {
             Blame::Caller(Code::AlreadyExists)
         }
         (E::Limit { .. } | E::OutboxFull { .. }, _) => Blame::Caller(Code::ResourceExhausted),

@@ -2,8 +2,8 @@
 
 use crate::database::{array, number, signed};
 use crate::{Error, Object, Store};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use tyto_access::{
     ApiKeyId, Grant, GrantId, PrincipalId, PrincipalRecord, Records, Role, StoredKey, SubjectKind,
     SubjectRecord, TenantId, TenantRecord, Verifier,
@@ -39,6 +39,8 @@ fn principal(row: &SqliteRow) -> Result<PrincipalRecord, Error> {
 
 fn api_key(row: &SqliteRow) -> Result<StoredKey, Error> {
     const TABLE: &str = "api_keys";
+    let corrupt = || Error::Corrupt(Object::Row(TABLE));
+    let rotated_from = row.try_get::<Option<&[u8]>, _>("rotated_from")?;
     Ok(StoredKey {
         id: ApiKeyId(array(row, "key_id", TABLE)?),
         principal: PrincipalId(array(row, "principal_id", TABLE)?),
@@ -48,6 +50,9 @@ fn api_key(row: &SqliteRow) -> Result<StoredKey, Error> {
         expires_ms: optional(row, "expires_ms", TABLE)?,
         last_used_ms: number(row, "last_used_ms", TABLE)?,
         revoked_ms: optional(row, "revoked_ms", TABLE)?,
+        rotated_from: rotated_from
+            .map(|id| id.try_into().map(ApiKeyId).map_err(|_| corrupt()))
+            .transpose()?,
     })
 }
 
@@ -64,6 +69,27 @@ fn subject(row: &SqliteRow) -> Result<SubjectRecord, Error> {
         principal: PrincipalId(array(row, "principal_id", TABLE)?),
         created_ms: number(row, "created_ms", TABLE)?,
     })
+}
+
+async fn insert_key(connection: &mut SqliteConnection, key: &StoredKey) -> Result<(), Error> {
+    let insert = sqlx::query(
+        "INSERT INTO api_keys (key_id, principal_id, verifier, sealed_session, created_ms, expires_ms, \
+         last_used_ms, revoked_ms, rotated_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    let insert = insert.bind(key.id.0.as_slice()).bind(key.principal.0.as_slice());
+    let insert = insert.bind(key.verifier.0.as_slice()).bind(key.sealed_session.as_slice());
+    let insert = insert.bind(signed(key.created_ms)).bind(key.expires_ms.map(signed));
+    let insert = insert.bind(signed(key.last_used_ms)).bind(key.revoked_ms.map(signed));
+    insert.bind(key.rotated_from.as_ref().map(|from| from.0.as_slice())).execute(connection).await?;
+    Ok(())
+}
+
+/// The number of a kind in its column.
+fn kind(kind: SubjectKind) -> i64 {
+    match kind {
+        SubjectKind::Certificate => 1,
+        SubjectKind::Token => 2,
+    }
 }
 
 fn grant(row: &SqliteRow) -> Result<Grant, Error> {
@@ -132,25 +158,13 @@ impl Store {
             inserted.map_err(|error| taken(error, &principal.name))?;
         }
         for key in &new.keys {
-            let insert = sqlx::query(
-                "INSERT INTO api_keys (key_id, principal_id, verifier, sealed_session, created_ms, expires_ms, \
-                 last_used_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            );
-            let insert = insert.bind(key.id.0.as_slice()).bind(key.principal.0.as_slice());
-            let insert = insert.bind(key.verifier.0.as_slice()).bind(key.sealed_session.as_slice());
-            let insert = insert.bind(signed(key.created_ms)).bind(key.expires_ms.map(signed));
-            let insert = insert.bind(signed(key.last_used_ms)).bind(key.revoked_ms.map(signed));
-            insert.execute(&mut *tx).await?;
+            insert_key(&mut tx, key).await?;
         }
         for subject in &new.subjects {
-            let kind = match subject.kind {
-                SubjectKind::Certificate => 1_i64,
-                SubjectKind::Token => 2,
-            };
             let insert = sqlx::query(
                 "INSERT INTO subjects (kind, issuer, subject, principal_id, created_ms) VALUES (?, ?, ?, ?, ?)",
             );
-            let insert = insert.bind(kind).bind(&subject.issuer).bind(&subject.subject);
+            let insert = insert.bind(kind(subject.kind)).bind(&subject.issuer).bind(&subject.subject);
             let insert = insert.bind(subject.principal.0.as_slice()).bind(signed(subject.created_ms));
             let inserted = insert.execute(&mut *tx).await;
             inserted.map_err(|error| taken(error, &subject.subject))?;
@@ -182,17 +196,48 @@ impl Store {
         self.change(update.bind(disabled).bind(id.0.to_vec())).await
     }
 
-    /// Revokes an API key from a time on, unless that is so earlier; false if there is none.
+    /// Revokes an API key and those that were made in its place, however often; false if there is none.
     pub async fn revoke_api_key(&self, key: ApiKeyId, revoked_ms: u64) -> Result<bool, Error> {
         let update = sqlx::query(
-            "UPDATE api_keys SET revoked_ms = min(coalesce(revoked_ms, ?1), ?1) WHERE key_id = ?2",
+            "WITH RECURSIVE ended (id) AS (VALUES (?2) UNION \
+             SELECT key_id FROM api_keys JOIN ended ON rotated_from = id) \
+             UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?1) WHERE key_id IN (SELECT id FROM ended)",
         );
         self.change(update.bind(signed(revoked_ms)).bind(key.0.to_vec())).await
+    }
+
+    /// Makes a key in the place of another one, which ends at a time or when it would have before. Nothing is changed, and
+    /// the answer is false, if that one is not there, was revoked, or was replaced before.
+    pub async fn replace_api_key(
+        &self,
+        old: ApiKeyId,
+        new: &StoredKey,
+        old_ends_ms: u64,
+    ) -> Result<bool, Error> {
+        let mut tx = self.inner.database.write().await?;
+        let end = sqlx::query(
+            "UPDATE api_keys SET expires_ms = min(coalesce(expires_ms, ?1), ?1) WHERE key_id = ?2 \
+             AND revoked_ms IS NULL AND NOT EXISTS (SELECT 1 FROM api_keys WHERE rotated_from = ?2)",
+        );
+        let ended = end.bind(signed(old_ends_ms)).bind(old.0.as_slice()).execute(&mut *tx).await?;
+        if ended.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_key(&mut tx, new).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Takes a grant away; false if there is none.
     pub async fn remove_grant(&self, grant: GrantId) -> Result<bool, Error> {
         self.change(sqlx::query("DELETE FROM grants WHERE grant_id = ?").bind(grant.0.to_vec())).await
+    }
+
+    /// Takes the identity that others vouch for away from whomever it stands for; false if it stands for nobody.
+    pub async fn remove_subject(&self, subject: &SubjectRecord) -> Result<bool, Error> {
+        let delete = sqlx::query("DELETE FROM subjects WHERE kind = ? AND issuer = ? AND subject = ?");
+        let delete = delete.bind(kind(subject.kind));
+        self.change(delete.bind(subject.issuer.clone()).bind(subject.subject.clone())).await
     }
 
     /// Notes when API keys were used last.

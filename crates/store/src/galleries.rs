@@ -29,10 +29,10 @@ impl GalleryHead {
         names: Names,
         gallery: GalleryId,
     ) -> Result<Self, Error> {
-        const SQL: &str =
-            "SELECT id, slots, delta_bytes, manifest_version FROM galleries WHERE gallery_id = ?";
+        const SQL: &str = "SELECT id, slots, delta_bytes, manifest_version FROM galleries WHERE gallery_id = ? AND tenant_id = ?";
         let name = names.gallery(gallery);
-        let row = sqlx::query(SQL).bind(name.0.as_slice()).fetch_optional(connection).await?;
+        let query = sqlx::query(SQL).bind(name.0.as_slice()).bind(names.tenant().0.to_vec());
+        let row = query.fetch_optional(connection).await?;
         let row = row.ok_or(Error::UnknownGallery(gallery))?;
         Ok(Self {
             row: row.try_get("id")?,
@@ -90,9 +90,11 @@ async fn find(
     names: Names,
     gallery: GalleryId,
 ) -> Result<Option<SqliteRow>, Error> {
-    static SQL: LazyLock<String> = LazyLock::new(|| format!("{COLUMNS} WHERE gallery_id = ?"));
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("{COLUMNS} WHERE gallery_id = ? AND tenant_id = ?"));
     let name = names.gallery(gallery);
-    Ok(sqlx::query(SQL.as_str()).bind(name.0.as_slice()).fetch_optional(connection).await?)
+    let query = sqlx::query(SQL.as_str()).bind(name.0.as_slice()).bind(names.tenant().0.to_vec());
+    Ok(query.fetch_optional(connection).await?)
 }
 
 impl Store {

@@ -22,6 +22,11 @@ impl Names {
         self.0
     }
 
+    /// Whether names are ids themselves.
+    pub(crate) fn are_ids(self) -> bool {
+        self.0 == TenantId::BUILT_IN
+    }
+
     pub(crate) fn gallery(self, id: GalleryId) -> GalleryId {
         GalleryId(self.name(id.0))
     }
@@ -36,7 +41,7 @@ impl Names {
 
     /// The id itself for the built-in tenant, whose rows may be older than tenants are.
     fn name(self, id: [u8; 16]) -> [u8; 16] {
-        if self.0 == TenantId::BUILT_IN {
+        if self.are_ids() {
             return id;
         }
         let digest = sha3_256(&[DOMAIN, &self.0.0, &id].concat());

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use sha3::{Digest as _, Sha3_256};
 use sqlx::{Row, SqliteConnection};
 use std::collections::HashSet;
+use tyto_access::TenantId;
 use tyto_scheme::segment::MAX_SEGMENT_BLOCKS;
 use tyto_scheme::{BlockId, UploadId};
 
@@ -32,9 +33,19 @@ impl SegmentRow {
         names: Names,
         upload: UploadId,
     ) -> Result<Option<Self>, Error> {
-        const SQL: &str = "SELECT gallery, path, bytes, digest, committed_version, commit_digest \
-             FROM segments WHERE upload_id = ?";
-        let row = sqlx::query(SQL).bind(names.upload(upload).0.as_slice()).fetch_optional(connection).await?;
+        Self::find_by_name(connection, names.tenant(), names.upload(upload)).await
+    }
+
+    /// By the name in its row, as [`Store::load_blocks`] gives it.
+    async fn find_by_name(
+        connection: &mut SqliteConnection,
+        tenant: TenantId,
+        name: UploadId,
+    ) -> Result<Option<Self>, Error> {
+        const SQL: &str = "SELECT s.gallery, s.path, s.bytes, s.digest, s.committed_version, s.commit_digest \
+             FROM segments s JOIN galleries g ON g.id = s.gallery WHERE s.upload_id = ? AND g.tenant_id = ?";
+        let query = sqlx::query(SQL).bind(name.0.to_vec()).bind(tenant.0.to_vec());
+        let row = query.fetch_optional(connection).await?;
         row.map(|row| {
             Ok(Self {
                 gallery: row.try_get("gallery")?,
@@ -160,8 +171,9 @@ impl Store {
     /// [`Error::Corrupt`] names a segment whose object is missing or damaged.
     pub async fn read_segment(&self, upload: UploadId) -> Result<Bytes, Error> {
         let mut tx = self.inner.database.read().await?;
-        let row =
-            SegmentRow::find(&mut tx, Names::AS_STORED, upload).await?.ok_or(Error::UnknownUpload(upload))?;
+        let row = SegmentRow::find_by_name(&mut tx, self.tenant(), upload)
+            .await?
+            .ok_or(Error::UnknownUpload(upload))?;
         drop(tx);
         let bytes = self.inner.blobs.get_verified(&row.path, row.digest).await?;
         bytes.ok_or(Error::Corrupt(Object::Segment(upload)))

@@ -41,9 +41,11 @@ impl TicketRow {
         ticket: TicketId,
     ) -> Result<Option<Self>, Error> {
         const SQL: &str = "SELECT coalesce(own_gallery_id, gallery_id) AS gallery_id, key_id, kind, bytes, digest, expires_ms, state, path, \
-             request_digest, answer_digest, answer_path, answer FROM tickets WHERE ticket_id = ?";
+             request_digest, answer_digest, answer_path, answer FROM tickets WHERE ticket_id = ? AND (own_gallery_id IS NULL) = ?";
         let name = names.ticket(ticket);
-        let row = sqlx::query(SQL).bind(name.0.as_slice()).fetch_optional(connection).await?;
+        // A name of the built-in tenant, which is an id, can be chosen like that of another tenant's ticket.
+        let query = sqlx::query(SQL).bind(name.0.as_slice()).bind(names.are_ids());
+        let row = query.fetch_optional(connection).await?;
         row.as_ref().map(|row| Self::parse(ticket, row)).transpose()
     }
 
@@ -213,10 +215,11 @@ impl Store {
     /// [`Error::UnknownTicket`].
     pub async fn begin_use(&self, ticket: TicketId, request_digest: Digest) -> Result<UseOutcome, Error> {
         const SQL: &str = "UPDATE tickets SET state = 1, request_digest = ? \
-             WHERE ticket_id = ? AND state = 0 AND expires_ms > ?";
+             WHERE ticket_id = ? AND (own_gallery_id IS NULL) = ? AND state = 0 AND expires_ms > ?";
         let mut tx = self.inner.database.write().await?;
-        let mark =
-            sqlx::query(SQL).bind(request_digest.as_slice()).bind(self.names.ticket(ticket).0.as_slice());
+        let name = self.names.ticket(ticket);
+        let mark = sqlx::query(SQL).bind(request_digest.as_slice()).bind(name.0.as_slice());
+        let mark = mark.bind(self.names.are_ids());
         // The sweep comes minutes after the expiry.
         let mark = mark.bind(signed(now_ms()));
         if mark.execute(&mut *tx).await?.rows_affected() == 1 {

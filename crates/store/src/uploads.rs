@@ -31,8 +31,10 @@ impl UploadRow {
         names: Names,
         upload: UploadId,
     ) -> Result<Option<Self>, Error> {
-        const SQL: &str = "SELECT gallery, total_bytes, digest FROM uploads WHERE upload_id = ?";
-        let row = sqlx::query(SQL).bind(names.upload(upload).0.as_slice()).fetch_optional(connection).await?;
+        const SQL: &str = "SELECT u.gallery, u.total_bytes, u.digest FROM uploads u \
+             JOIN galleries g ON g.id = u.gallery WHERE u.upload_id = ? AND g.tenant_id = ?";
+        let query = sqlx::query(SQL).bind(names.upload(upload).0.to_vec()).bind(names.tenant().0.to_vec());
+        let row = query.fetch_optional(connection).await?;
         row.map(|row| {
             Ok(Self {
                 gallery: number(&row, "gallery", "uploads")?,

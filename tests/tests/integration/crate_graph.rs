@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("tyto-attest", &["tyto-pqc"]),
     ("tyto-session", &["tyto-pqc"]),
     ("tyto-audit", &["tyto-attest", "tyto-pqc"]),
-    ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest"]),
+    ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest", "tyto-access"]),
     ("tyto-store", &["tyto-scheme", "tyto-attest", "tyto-access"]),
     ("tyto-keystore", &["tyto-pqc"]),
     (
@@ -35,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "tyto-keystore",
         ],
     ),
-    ("tyto-client", &["tyto-api", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
+    ("tyto-client", &["tyto-api", "tyto-access", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
     ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
     ("tyto-replay", &["tyto-api", "tyto-attest", "tyto-engine", "tyto-kernels", "tyto-scheme"]),
     ("tyto-cli", &["tyto-audit", "tyto-client", "tyto-measure", "tyto-replay"]),

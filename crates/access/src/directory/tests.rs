@@ -38,6 +38,7 @@ impl World {
             expires_ms: None,
             last_used_ms: 0,
             revoked_ms: None,
+            rotated_from: None,
         };
         let (tenants, principals, keys) = (vec![tenant], vec![alice], vec![stored]);
         Self { check, key, records: Records { tenants, principals, keys, ..Records::default() } }
@@ -73,11 +74,12 @@ fn only_the_whole_key_authenticates() {
     let stranger = ApiKey::generate().unwrap();
     let directory = world.directory();
     assert_eq!(directory.authenticate(&world.check, &stranger, START), Err(Denial::UnknownCredential));
-    // The right id with another secret.
-    let mut text = world.key.to_text().to_string();
-    let secret = stranger.to_text();
-    text.replace_range(22..86, &secret[22..86]);
-    assert!(ApiKey::parse(&text).is_err(), "the checksum is of the other secret");
+    // The right id with a wrong secret, from either side.
+    let other_server = KeyCheck::new(Secret32::random().unwrap());
+    assert_eq!(directory.authenticate(&other_server, &world.key, START), Err(Denial::UnknownCredential));
+    let mut world = world;
+    world.records.keys[0].verifier = world.check.verifier(&stranger);
+    assert_eq!(world.authenticate(START), Err(Denial::UnknownCredential));
 }
 
 #[test]
@@ -93,7 +95,9 @@ fn keys_end_by_age_by_disuse_by_date_and_by_hand() {
     assert!(world.authenticate(START + 4).is_ok());
     assert_eq!(world.authenticate(START + 5), Err(Denial::Expired));
     world.records.keys[0].revoked_ms = Some(START + 2);
-    assert_eq!(world.authenticate(START + 2), Err(Denial::Revoked));
+    for now_ms in [0, START + 1, START + 2] {
+        assert_eq!(world.authenticate(now_ms), Err(Denial::Revoked), "whatever the clock says");
+    }
 }
 
 #[test]
@@ -186,4 +190,34 @@ fn subjects_are_told_apart_by_who_vouches_for_them() {
     world.records.subjects.clear();
     let gone = world.directory().authorise(&caller, VERIFY, Some(GALLERY), START);
     assert_eq!(gone, Err(Denial::Revoked));
+}
+
+#[test]
+fn what_outlasts_its_caller_needs_a_credential_even_where_none_is_required() {
+    let (world, local) = (World::new(), Caller::local());
+    let may = |method| world.directory().authorise(&local, method, None, START);
+    assert_eq!((may(VERIFY), may(CREATE)), (Ok(()), Ok(())));
+    assert_eq!(may("tyto.admin.v1.AdminService/CreateApiKey"), Err(Denial::NoCredential));
+}
+
+#[test]
+fn a_tenant_that_cannot_be_administered_is_told_from_one_that_can() {
+    let mut world = World::new().granting(Role::Admin, None, Some(START + 10));
+    let usable = |world: &World, now_ms| world.directory().has_usable_admin(TENANT, now_ms);
+    assert!(usable(&world, START));
+    assert!(!usable(&world, START + 10), "the grant ended");
+    world.records.keys[0].revoked_ms = Some(START);
+    assert!(!usable(&world, START));
+}
+
+#[test]
+fn a_sessions_key_proves_somebody_only_once_it_is_confirmed() {
+    let mut world = World::new();
+    world.records.keys[0].sealed_session = vec![7];
+    let directory = world.directory();
+    assert_eq!(directory.session_of_key(world.key.id()), Some(&[7][..]));
+    assert_eq!(directory.confirm_key(world.key.id(), START + 3).unwrap().principal, ALICE);
+    assert_eq!(directory.last_used_ms(world.key.id()), START + 3, "that is a use");
+    world.records.keys[0].revoked_ms = Some(START);
+    assert_eq!(world.directory().confirm_key(world.key.id(), START), Err(Denial::Revoked));
 }

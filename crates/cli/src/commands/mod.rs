@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod admin;
 pub mod attest;
 pub mod audit;
 pub mod bench;
@@ -30,6 +31,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
     let global = &cli.global;
     match &cli.command {
         Command::Keyring(command) => keyring::run(command, global),
+        Command::Admin(command) => admin::run(command, global).await,
         Command::Attest(command) => attest::run(command, global).await,
         Command::Replay(command) => replay::run(command, global).await,
         Command::Log(command) => log::run(command),

@@ -62,7 +62,10 @@ fn authenticate<B>(app: &App, request: &mut http::Request<B>) -> Result<(), Deni
     if open || request.extensions().get::<Caller>().is_some() {
         return Ok(());
     }
-    let caller = app.access.caller(request.headers(), request.extensions());
+    let caller = {
+        let authority = request.uri().authority().map(http::uri::Authority::as_str);
+        app.access.caller(authority, request.headers(), request.extensions())
+    };
     match caller.and_then(|caller| caller.ok_or(Denial::NoCredential)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);

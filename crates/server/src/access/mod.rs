@@ -33,6 +33,19 @@ use zeroize::Zeroizing;
 const KEY_FILE: Named = Named { name: "access-key", max_bytes: 32 };
 const SEALING: &[u8] = b"tyto/v1/access-key-sealing";
 const SCHEME: &str = "Bearer ";
+/// What proxies add to what they pass on.
+const FORWARDED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+
+/// Whether a call without a credential was made to this machine, as far as it shows: one that a proxy passes on comes from a
+/// loopback address too.
+fn is_from_here(headers: &HeaderMap, authority: Option<&str>) -> bool {
+    let host = authority.map(|authority| authority.rsplit_once(':').map_or(authority, |(host, _)| host));
+    let is_here = host.is_none_or(|host| {
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || literal.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    is_here && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+}
 
 /// The server's own key for credentials: reads that of a data directory, or makes one at the first start.
 pub(crate) fn load_or_create_key(data_dir: &Path) -> Result<Secret32, Error> {
@@ -74,6 +87,7 @@ impl KeyMaker {
             expires_ms,
             last_used_ms: 0,
             revoked_ms: None,
+            rotated_from: None,
         };
         Ok((key, stored))
     }
@@ -82,10 +96,14 @@ impl KeyMaker {
 /// Who may do what.
 pub(crate) struct Access {
     required: bool,
-    keys: KeyMaker,
+    rules: KeyRules,
+    /// What keys are made with.
+    pub(crate) keys: KeyMaker,
     directory: RwLock<Arc<Directory>>,
     /// The last uses of keys as they are stored; held while they are being stored.
     stored_uses: Mutex<HashMap<ApiKeyId, u64>>,
+    /// Held while rights are changed, until the directory shows it.
+    changing: Mutex<()>,
 }
 
 impl Access {
@@ -95,9 +113,11 @@ impl Access {
         let directory = Directory::new(rules, store.access_records().await?);
         Ok(Self {
             required: config.required,
+            rules,
             keys: KeyMaker::new(key)?,
             stored_uses: Mutex::new(directory.last_uses().into_iter().collect()),
             directory: RwLock::new(Arc::new(directory)),
+            changing: Mutex::default(),
         })
     }
 
@@ -106,8 +126,27 @@ impl Access {
         self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Makes a change of what is stored, and lets every later call see it. Must run to its end once begun. A change that
+    /// failed may have taken effect: what is stored is looked at in any case.
+    pub(crate) async fn change<T, F>(&self, store: &Store, work: impl FnOnce(Store) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, tyto_store::Error>>,
+    {
+        let _changing = self.changing.lock().await;
+        let changed = work(store.clone()).await;
+        let directory = Directory::new(self.rules, store.access_records().await?);
+        let mut current = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(directory.in_place_of(&current));
+        Ok(changed?)
+    }
+
     /// Who makes a call: nobody in particular, if it brings no credential and one is required.
-    fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Caller>, Denial> {
+    fn caller(
+        &self,
+        authority: Option<&str>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Option<Caller>, Denial> {
         let directory = self.directory();
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             return self.bearer(&directory, value).map(Some);
@@ -115,7 +154,7 @@ impl Access {
         if let Some(CertificateSubject(subject)) = extensions.get() {
             return directory.of_subject(SubjectKind::Certificate, "", subject).map(Some);
         }
-        Ok((!self.required).then(Caller::local))
+        Ok((!self.required && is_from_here(headers, authority)).then(Caller::local))
     }
 
     fn bearer(&self, directory: &Directory, value: &HeaderValue) -> Result<Caller, Denial> {
@@ -158,8 +197,10 @@ impl App {
         method: &'static str,
         gallery: Option<&[u8]>,
     ) -> Result<Allowed, Error> {
-        let caller =
-            extensions.get::<Caller>().cloned().or_else(|| (!self.access.required).then(Caller::local));
+        let caller = extensions.get::<Caller>().cloned();
+        // Handlers of unit tests have no layer in front of them.
+        #[cfg(test)]
+        let caller = caller.or_else(|| Some(Caller::local()));
         let parsed = gallery.map(tyto_api::gallery::gallery_id).transpose();
         let named = parsed.as_ref().ok().copied().flatten();
         let decided = caller
@@ -170,7 +211,7 @@ impl App {
         decided?;
         parsed?;
         let caller = caller.ok_or(Denial::NoCredential)?;
-        let site = Site::of(self, caller.tenant);
+        let site = Site::of(self, &caller);
         Ok(Allowed { caller, site })
     }
 }

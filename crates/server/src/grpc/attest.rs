@@ -31,8 +31,8 @@ impl AttestService for AttestHandler {
         request: Request<proto::AttestRequest>,
     ) -> Result<Response<proto::AttestResponse>, Status> {
         call(&self.0, "Attest", async {
-            self.0.authorise(request.extensions(), method!("Attest"), None)?;
-            Ok(attest::attest(&self.0, request.into_inner().try_into()?).await?.into())
+            let site = self.0.authorise(request.extensions(), method!("Attest"), None)?.site;
+            Ok(attest::attest(&self.0, site.principal(), request.into_inner().try_into()?).await?.into())
         })
         .await
     }

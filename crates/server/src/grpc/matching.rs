@@ -110,9 +110,13 @@ async fn receive_ticket(
         while let Some(message) = next(app, &mut stream).await? {
             match message.try_into()? {
                 TicketPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
-                TicketPart::Chunk(chunk) => upload.append(&chunk)?,
+                TicketPart::Chunk(chunk) => {
+                    app.authorise(&extensions, UPLOAD_TICKET, Some(&gallery.0))?;
+                    upload.append(&chunk)?;
+                }
             }
         }
+        app.authorise(&extensions, UPLOAD_TICKET, Some(&gallery.0))?;
         Ok(())
     };
     // The upload holds one of few permits: it has as long in all as a stream may be silent.

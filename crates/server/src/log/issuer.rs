@@ -27,9 +27,10 @@ impl Issuer {
         &self.name
     }
 
-    /// A statement that is issued now. Nobody is authenticated in this version, so it names no principal.
+    /// A statement that is issued now, on behalf of whoever was authenticated.
     pub(crate) fn statement(
         &self,
+        principal: Option<&str>,
         audience: String,
         nonce: Option<[u8; 32]>,
         log: LogState,
@@ -40,7 +41,7 @@ impl Issuer {
             issued_at_unix_ms: unix_ms(),
             audience,
             nonce,
-            principal: None,
+            principal: principal.map(str::to_owned),
             software_version: SOFTWARE.to_owned(),
             build_digest: self.build.clone(),
             log: Some(log),

@@ -23,7 +23,11 @@ const SIGNING_MS: u64 = 200;
 const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Attests documents, each in an entry of its own.
-pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, Error> {
+pub(crate) async fn attest(
+    app: &Arc<App>,
+    principal: Option<&str>,
+    request: Attest,
+) -> Result<Attested, Error> {
     if request.mode == AttestMode::ReceiptOnly {
         app.log.may_promise()?;
     }
@@ -32,10 +36,10 @@ pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, 
     // so that those who wait keep none from others.
     let places =
         request.documents.iter().map(|_| app.log.place_for_document()).collect::<Result<Vec<_>, _>>()?;
-    let (mode, computing) = (request.mode, app.clone());
+    let (mode, computing, principal) = (request.mode, app.clone(), principal.map(str::to_owned));
     // A call that is cancelled holds its permit until its work is done.
     let compute = move || {
-        let entries = entries(&computing, request);
+        let entries = entries(&computing, principal.as_deref(), request);
         drop(permit);
         entries
     };
@@ -57,11 +61,12 @@ pub(crate) async fn attest(app: &Arc<App>, request: Attest) -> Result<Attested, 
 }
 
 /// The entries of the documents: attestations, or bare statements.
-fn entries(app: &App, request: Attest) -> Result<Vec<Bytes>, Error> {
+fn entries(app: &App, principal: Option<&str>, request: Attest) -> Result<Vec<Bytes>, Error> {
     let Attest { mode, audience, nonce, documents } = request;
     let log = app.log.state();
     let entry = |document| {
-        let statement = app.issuer.statement(audience.clone(), Some(nonce), log, Claim::Document(document));
+        let claim = Claim::Document(document);
+        let statement = app.issuer.statement(principal, audience.clone(), Some(nonce), log, claim);
         let bytes = match mode {
             AttestMode::Immediate => tyto_attest::sign(&statement, &app.key)?,
             AttestMode::ReceiptOnly => statement.encode()?,
@@ -149,7 +154,7 @@ fn log_key_change(app: &App, operation: KeyOperation, key_id: KeyId) -> Result<(
         _ => ACTIVATION_DOMAIN,
     };
     let change = KeyChange { operation, key_id, roots_version: None };
-    let statement = app.issuer.statement(String::new(), None, app.log.state(), Claim::Key(change));
+    let statement = app.issuer.statement(None, String::new(), None, app.log.state(), Claim::Key(change));
     let place: Place = app.log.place()?;
     place.submit_as(LogEntry { id: change_name(domain, key_id), bytes: statement.encode()?.into() });
     Ok(())
@@ -185,7 +190,7 @@ mod tests {
         let (_dir, app) = fixture::app(|_| {}).await;
         let all = app.attesting.available_permits();
         let call = documents(MAX_DOCUMENTS_PER_CALL);
-        let begun = attest(app.app(), call).now_or_never();
+        let begun = attest(app.app(), None, call).now_or_never();
         assert!(begun.is_none(), "it takes longer than one look");
         assert_eq!(app.attesting.available_permits(), all - 1, "what it began goes on");
         let _every = app.attesting.acquire_many(all as u32).await.unwrap();
@@ -196,7 +201,7 @@ mod tests {
     async fn calls_that_wait_hold_no_places_and_documents_leave_some_for_matches() {
         let (_dir, app) = fixture::app(|config| config.transparency.queued_entries = 400).await;
         let every = app.attesting.acquire_many(app.attesting.available_permits() as u32).await.unwrap();
-        assert!(attest(app.app(), documents(200)).now_or_never().is_none());
+        assert!(attest(app.app(), None, documents(200)).now_or_never().is_none());
         assert_eq!(app.log.queued(), 0);
         drop(every);
         let mut places = Vec::new();
@@ -204,7 +209,7 @@ mod tests {
             places.push(place);
         }
         assert_eq!(places.len(), 300);
-        let full = attest(app.app(), documents(1)).await.map(|_| ());
+        let full = attest(app.app(), None, documents(1)).await.map(|_| ());
         assert!(matches!(full, Err(Error::LogQueueFull { max: 300 })), "{full:?}");
         assert!(app.log.place().is_ok());
     }

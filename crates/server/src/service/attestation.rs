@@ -4,6 +4,7 @@ use crate::Error;
 use crate::app::App;
 use crate::log::Place;
 use crate::service::change::State;
+use crate::site::Site;
 use bytes::Bytes;
 use tyto_api::content;
 use tyto_api::matching::{Attestation, AttestationRequest, BlockReply, Probe, SlotResult};
@@ -95,7 +96,7 @@ impl Evidence {
     /// Signs the statement and queues the attestation for the log.
     pub(crate) fn sign(
         self,
-        app: &App,
+        app: &Site,
         parameters: &GalleryParameters,
         snapshot: &Snapshot,
     ) -> Result<Attestation, Error> {
@@ -125,7 +126,7 @@ impl Evidence {
         });
         let Wish { wanted, place } = self.wish;
         let nonce = Some(wanted.nonce);
-        let statement = app.issuer.statement(wanted.audience, nonce, app.log.state(), claim);
+        let statement = app.issuer.statement(app.principal(), wanted.audience, nonce, app.log.state(), claim);
         let cose_sign1 = Bytes::from(tyto_attest::sign(&statement, &app.key)?);
         place.submit(cose_sign1.clone());
         app.metrics.attestations.add(1);

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::app::App;
 use crate::service::attestation::state_digests;
+use crate::site::Site;
 use bytes::Bytes;
 use tyto_api::content;
 use tyto_api::gallery::LoggedChange;
@@ -58,7 +59,7 @@ impl State {
 impl Change {
     /// The change of a gallery by a request whose content `request` appends.
     pub(crate) fn new(
-        app: &App,
+        app: &Site,
         gallery: GalleryId,
         operation: GalleryOperation,
         items: u64,
@@ -78,8 +79,10 @@ impl Change {
             request_digest: request_digest.finalize(),
             gallery_state_digest: state_digest.finalize(),
         };
-        let statement =
-            app.issuer.statement(String::new(), None, app.log.state(), Claim::Gallery(change)).encode()?;
+        let statement = app
+            .issuer
+            .statement(app.principal(), String::new(), None, app.log.state(), Claim::Gallery(change))
+            .encode()?;
         Ok(Self { entry: LogEntry::of(Bytes::from(statement)), salt })
     }
 

@@ -70,6 +70,25 @@ async fn two_tenants_use_the_same_ids_and_neither_finds_out() {
     assert_eq!(store.begin_use(ticket_id, [2; 32]).await.unwrap(), UseOutcome::Fresh);
     assert_eq!(store.read_ticket(ticket_id).await.unwrap(), bytes);
 
+    // The built-in tenant chooses an id that is the name of the other's row: it finds nothing, and burns nothing.
+    let name = |id: [u8; 16]| -> [u8; 16] {
+        let digest = digest(&[b"tyto/v1/stored-name".as_slice(), &OTHER.0, &id].concat());
+        std::array::from_fn(|i| digest[i])
+    };
+    let alias = tyto_scheme::GalleryId(name(GALLERY.0));
+    assert!(matches!(store.gallery(alias).await, Err(Error::UnknownGallery(_))));
+    assert!(matches!(store.delete_gallery(alias, None).await, Err(Error::UnknownGallery(_))));
+    let second = TicketId(id(0x71c1));
+    other.put_ticket(NewTicket { ticket: second, ..ticket() }, noise(3, 50).into()).await.unwrap();
+    let alias = TicketId(name(second.0));
+    assert!(matches!(store.ticket(alias).await, Err(Error::UnknownTicket(_))));
+    assert!(matches!(store.begin_use(alias, [3; 32]).await, Err(Error::UnknownTicket(_))));
+    assert!(matches!(store.read_ticket(alias).await, Err(Error::UnknownTicket(_))));
+    assert_eq!(other.begin_use(second, [4; 32]).await.unwrap(), UseOutcome::Fresh, "it was not burnt");
+    let alias = UploadId(name(upload.0));
+    let appended = store.append_upload(alias, 0, bytes.clone()).await;
+    assert!(matches!(appended, Err(Error::UnknownUpload(_))));
+
     // Both come back after a restart, each with its tenant, and a deletion takes one of them.
     let store = reopen(&dir, {
         drop(other);
@@ -136,6 +155,7 @@ fn records() -> Records {
             expires_ms: Some(8),
             last_used_ms: 0,
             revoked_ms: None,
+            rotated_from: None,
         }],
         subjects: vec![SubjectRecord {
             kind: SubjectKind::Token,
@@ -174,6 +194,8 @@ async fn what_is_known_of_access_survives_a_restart_and_changes_apply_to_one() {
     assert!(store.set_principal_disabled(principal, true).await.unwrap());
     assert!(store.set_tenant_disabled(OTHER, true).await.unwrap());
     assert!(store.remove_grant(GrantId([5; 16])).await.unwrap());
+    assert!(store.remove_subject(&expected.subjects[0]).await.unwrap());
+    assert!(!store.remove_subject(&expected.subjects[0]).await.unwrap());
     assert!(!store.remove_grant(GrantId([5; 16])).await.unwrap());
     assert!(!store.revoke_api_key(ApiKeyId([0; 8]), 1).await.unwrap());
     expected.keys[0].last_used_ms = 50;
@@ -181,7 +203,32 @@ async fn what_is_known_of_access_survives_a_restart_and_changes_apply_to_one() {
     expected.principals[0].disabled = true;
     expected.tenants[1].disabled = true;
     expected.grants.clear();
+    expected.subjects.clear();
     assert_eq!(store.access_records().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_once_and_its_revocation_ends_what_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_access(&records()).await.unwrap();
+    let key = |n: u8, from: u8| StoredKey {
+        id: ApiKeyId([n; 8]),
+        expires_ms: None,
+        rotated_from: Some(ApiKeyId([from; 8])),
+        ..records().keys.remove(0)
+    };
+    assert!(store.replace_api_key(ApiKeyId([2; 8]), &key(3, 2), 100).await.unwrap());
+    assert!(!store.replace_api_key(ApiKeyId([2; 8]), &key(4, 2), 100).await.unwrap(), "a second time");
+    assert!(store.replace_api_key(ApiKeyId([3; 8]), &key(5, 3), 100).await.unwrap());
+    let keys = store.access_records().await.unwrap().keys;
+    let ends: Vec<_> = keys.iter().map(|key| (key.id.0[0], key.expires_ms)).collect();
+    assert_eq!(ends, [(2, Some(8)), (3, Some(100)), (5, None)], "no key got more time than it had");
+    assert!(store.revoke_api_key(ApiKeyId([2; 8]), 60).await.unwrap());
+    let keys = store.access_records().await.unwrap().keys;
+    assert!(keys.iter().all(|key| key.revoked_ms == Some(60)), "{keys:?}");
+    assert!(!store.replace_api_key(ApiKeyId([5; 8]), &key(6, 5), 100).await.unwrap(), "revoked before");
+    assert_eq!(store.access_records().await.unwrap().keys.len(), 3);
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! A server with two tenants, a principal of each role in both, and an operator; and calls of any method by name.
 
-use crate::support::Galleries;
 use bytes::{Buf, BufMut, Bytes};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +13,8 @@ use tyto_access::{
     ApiKey, Grant, GrantId, KeyCheck, PrincipalId, PrincipalRecord, Records, Role, StoredKey, TenantId,
     TenantRecord,
 };
+use tyto_api::proto::admin::v1::admin_service_client::AdminServiceClient;
+use tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient;
 use tyto_pqc::Secret32;
 use tyto_scheme::GalleryId;
 use tyto_server::{Config, RunningServer, Server};
@@ -69,6 +70,7 @@ pub(crate) fn stored_key(key: &ApiKey, principal: PrincipalId, created_ms: u64) 
         expires_ms: None,
         last_used_ms: 0,
         revoked_ms: None,
+        rotated_from: None,
     }
 }
 
@@ -172,11 +174,22 @@ impl Cast {
         }
     }
 
+    /// A client for who may do what, with any bearer.
+    pub(crate) fn admins(&self, bearer: &str) -> Admins {
+        AdminServiceClient::with_interceptor(self.channel.clone(), Bearer(bearer.parse().unwrap()))
+    }
+
     pub(crate) fn galleries(&self, tenant: TenantId, part: Part) -> Authorised {
-        let bearer = self.bearer(tenant, part).parse().unwrap();
-        Galleries::with_interceptor(self.channel.clone(), Bearer(bearer))
+        self.galleries_as(&self.bearer(tenant, part))
+    }
+
+    pub(crate) fn galleries_as(&self, bearer: &str) -> Authorised {
+        GalleryServiceClient::with_interceptor(self.channel.clone(), Bearer(bearer.parse().unwrap()))
     }
 }
+
+/// A client that brings a credential.
+pub(crate) type Admins = AdminServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// A client that brings a credential.
 pub(crate) type Authorised = tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient<

@@ -9,7 +9,7 @@ use tonic::Code;
 use tyto_access::Role;
 use tyto_api::gallery::{BlockChange, Chunk, ManifestUpdate, Mutation, ProvisionHeader, SlotWrite};
 use tyto_api::matching::{Probe, TicketHeader, TicketPart, TicketUse};
-use tyto_api::proto::{FILE_DESCRIPTOR_SET, attest, gallery, matching};
+use tyto_api::proto::{FILE_DESCRIPTOR_SET, admin, attest, gallery, matching};
 use tyto_scheme::{BlockId, Pseudonym, TicketId, UploadId};
 
 /// Who may call a method, as the documentation has it.
@@ -106,6 +106,44 @@ fn request(method: &str, model: &Model) -> Bytes {
     let id = model.parameters.gallery;
     match method.rsplit_once('.').unwrap().1 {
         "Health/Check" | "Health/Watch" | "ServerReflection/ServerReflectionInfo" => Bytes::new(),
+        "AdminService/CreateTenant" => {
+            bytes(&admin::v1::CreateTenantRequest { name: id.to_string(), admin_name: "ada".into() })
+        }
+        "AdminService/ListTenants" => bytes(&admin::v1::ListTenantsRequest {}),
+        "AdminService/SetTenantState" => {
+            bytes(&admin::v1::SetTenantStateRequest { tenant_id: gallery_id, disabled: false })
+        }
+        "AdminService/AddTenantAdmin" => {
+            bytes(&admin::v1::AddTenantAdminRequest { tenant_id: gallery_id, name: "eve".into() })
+        }
+        "AdminService/BindSubject" | "AdminService/UnbindSubject" => {
+            let identity = Some(admin::v1::subject::Identity::Certificate(id.to_string()));
+            let subject = admin::v1::Subject { identity, principal_id: gallery_id, created_unix_ms: 0 };
+            bytes(&admin::v1::BindSubjectRequest { subject: Some(subject) })
+        }
+        "AdminService/CreatePrincipal" => bytes(&admin::v1::CreatePrincipalRequest { name: id.to_string() }),
+        "AdminService/SetPrincipalState" => {
+            bytes(&admin::v1::SetPrincipalStateRequest { principal_id: gallery_id, disabled: true })
+        }
+        "AdminService/CreateApiKey" => {
+            bytes(&admin::v1::CreateApiKeyRequest { principal_id: gallery_id, expires_unix_ms: 0 })
+        }
+        "AdminService/RotateApiKey" => bytes(&admin::v1::RotateApiKeyRequest {
+            key_id: vec![1; 8].into(),
+            overlap_s: 0,
+            expires_unix_ms: 0,
+        }),
+        // The test goes on with the old one.
+        "AdminService/RotateOwnKey" => bytes(&admin::v1::RotateOwnKeyRequest { overlap_s: 3600 }),
+        "AdminService/RevokeApiKey" => bytes(&admin::v1::RevokeApiKeyRequest { key_id: vec![1; 8].into() }),
+        "AdminService/AddGrant" => bytes(&admin::v1::AddGrantRequest {
+            principal_id: gallery_id,
+            role: admin::v1::Role::Matcher.into(),
+            gallery_id: Bytes::new(),
+            expires_unix_ms: 0,
+        }),
+        "AdminService/RevokeGrant" => bytes(&admin::v1::RevokeGrantRequest { grant_id: gallery_id }),
+        "AdminService/Review" => bytes(&admin::v1::ReviewRequest {}),
         "AttestService/Attest" => bytes(&attest::v1::AttestRequest {
             mode: attest::v1::AttestMode::Immediate.into(),
             audience: String::new(),

@@ -1,5 +1,6 @@
 //! Who may do what, at a server that requires credentials.
 
+mod admin;
 mod cast;
 mod matrix;
 mod revocation;

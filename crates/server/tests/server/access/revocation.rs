@@ -35,6 +35,8 @@ async fn credentials_that_are_wrong_are_told_apart_only_if_they_prove_something(
     // Health asks nobody, whatever they bring.
     let health = cast.call("grpc.health.v1.Health/Check", bytes::Bytes::new(), Some("Bearer wrong")).await;
     assert_eq!(health.code(), Code::Ok);
+    let flood = cast.call("grpc.health.v1.Health/Check", vec![0; 5000].into(), None).await;
+    assert_eq!(flood.code(), Code::OutOfRange, "who has proved nothing sends little");
     let unheard = cast.call("tyto.gallery.v1.GalleryService/Unheard", bytes::Bytes::new(), None).await;
     assert_eq!(unheard.code(), Code::Unauthenticated);
 }
@@ -136,6 +138,27 @@ async fn without_required_credentials_the_built_in_tenant_is_served_and_wrong_on
     request.metadata_mut().insert("authorization", bearer);
     let refused = galleries.describe_gallery(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
+    // A proxy calls from here too, but not for somebody from here.
+    for (header, value) in
+        [("x-forwarded-for", "10.0.0.1"), ("via", "2.0 edge"), ("forwarded", "for=10.0.0.1")]
+    {
+        let mut request = tonic::Request::new(gallery::DescribeGalleryRequest { gallery_id: model.id() });
+        request.metadata_mut().insert(header, value.parse().unwrap());
+        let refused = galleries.describe_gallery(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{header}");
+    }
+    let named = tonic::transport::Endpoint::from_shared(format!("http://{}", fixture.server.local_addr()));
+    let named = named.unwrap().origin("http://templates.example".parse().unwrap()).connect().await.unwrap();
+    let request = gallery::DescribeGalleryRequest { gallery_id: model.id() };
+    let refused = crate::support::Galleries::new(named).describe_gallery(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "addressed to another name");
+    // What would outlast a caller without a credential needs one.
+    let mut admins = tyto_api::proto::admin::v1::admin_service_client::AdminServiceClient::new(
+        crate::support::channel(&fixture.server).await,
+    );
+    let request = tyto_api::proto::admin::v1::CreatePrincipalRequest { name: "eve".into() };
+    assert_eq!(admins.create_principal(request).await.unwrap_err().code(), Code::Unauthenticated);
+    drop(admins);
     // What was created without a credential is the built-in tenant's.
     let fixture = fixture.restart().await;
     let mut galleries = fixture.galleries.clone();
