@@ -20,7 +20,7 @@ use tyto_kernels::{NttPoly, Poly, Q, forward_into};
 use tyto_measure::timing::in_turn;
 use tyto_scheme::segment::read_polynomials;
 use tyto_scheme::{Layout, ParameterSet};
-use tyto_server::{RunningServer, Server};
+use tyto_server::{AuditMode, RunningServer, Server};
 use tyto_tenant::block::{BlockChange, OpenBlock};
 use tyto_tenant::decrypt::BlockView;
 use tyto_tenant::probe::{self, whole_query};
@@ -145,9 +145,10 @@ struct Site {
 }
 
 /// Starts a server, enrols, and checks that the raw request gets the answer that the tenant expects.
-async fn site(dimension: u32) -> Site {
+async fn site(dimension: u32, audit: AuditMode) -> Site {
     let directory = TempDir::new().expect("a temporary directory");
-    let config = tyto_server::Config::local(directory.path());
+    let mut config = tyto_server::Config::local(directory.path());
+    config.audit.mode = audit;
     let server = Server::start(config).await.expect("the server starts");
     let mut config = Config::new(format!("http://{}", server.local_addr()));
     let keyring = Keyring::new(TenantKey::generate().expect("OS randomness"), 1_800_000_000);
@@ -229,6 +230,15 @@ async fn make(channels: &[Channel], in_flight: usize, calls: usize, call: &Call)
     }
 }
 
+async fn channels(endpoint: &str, connections: usize) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    for _ in 0..connections {
+        let endpoint = Endpoint::from_shared(endpoint.to_owned()).expect("an address");
+        channels.push(endpoint.connect().await.expect("a connection"));
+    }
+    channels
+}
+
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
@@ -239,16 +249,9 @@ fn loopback(_: &mut Criterion) {
     let in_flight = setting("TYTO_BENCH_IN_FLIGHT", 8);
     let runtime = Runtime::new().expect("a runtime");
     for dimension in [128, 512] {
-        let site = runtime.block_on(site(dimension));
+        let site = runtime.block_on(site(dimension, AuditMode::BestEffort));
         let endpoint = format!("http://{}", site.server.local_addr());
-        let channels: Vec<_> = runtime.block_on(async {
-            let mut channels = Vec::new();
-            for _ in 0..connections {
-                let endpoint = Endpoint::from_shared(endpoint.clone()).expect("an address");
-                channels.push(endpoint.connect().await.expect("a connection"));
-            }
-            channels
-        });
+        let channels = runtime.block_on(channels(&endpoint, connections));
         let (rounds, calls) = if smoke() { (1, 64) } else { (15, 4000) };
         let timed = |call: Call, calls: usize| {
             let (runtime, channels) = (&runtime, &channels);
@@ -277,5 +280,38 @@ fn loopback(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, computation, loopback);
+/// The same call by servers without an audit log, with one, and with one that answers wait for.
+fn audited(_: &mut Criterion) {
+    let connections = setting("TYTO_BENCH_CONNECTIONS", 2);
+    let in_flight = setting("TYTO_BENCH_IN_FLIGHT", 8);
+    let runtime = Runtime::new().expect("a runtime");
+    let sites = [AuditMode::Off, AuditMode::BestEffort, AuditMode::FailClosed].map(|mode| {
+        let site = runtime.block_on(site(128, mode));
+        let endpoint = format!("http://{}", site.server.local_addr());
+        let channels = runtime.block_on(channels(&endpoint, connections));
+        (site, channels)
+    });
+    let (rounds, calls) = if smoke() { (1, 64) } else { (15, 4000) };
+    let timed = |index: usize| {
+        let (runtime, (site, channels)) = (&runtime, &sites[index]);
+        move || runtime.block_on(make(channels, in_flight, calls, &Some(site.plain.clone())))
+    };
+    let turns = in_turn(rounds, [&mut timed(0), &mut timed(1), &mut timed(2)]);
+    let rate = |index| calls as f64 / turns.fastest(index).as_secs_f64();
+    println!(
+        "d=128, {connections} connections, {in_flight} calls in flight on each: audit off {:.0}/s, best effort {:.0}/s, \
+         fail closed {:.0}/s; of off: best effort {:.2}, fail closed {:.2}",
+        rate(0),
+        rate(1),
+        rate(2),
+        turns.ratio(0, 1),
+        turns.ratio(0, 2),
+    );
+    for (site, channels) in sites {
+        drop(channels);
+        runtime.block_on(site.server.shutdown()).expect("an orderly end");
+    }
+}
+
+criterion_group!(benches, computation, loopback, audited);
 criterion_main!(benches);

@@ -35,6 +35,17 @@ impl ServerProcess {
         Self::start_with(binary, directory, &["--listen", any, "--admin-listen", any, "--log", "warn"])
     }
 
+    /// The same on any port with a configuration file of this content.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_configured(binary: &str, directory: &Path, config: &str) -> Self {
+        let path = directory.join("tytod.toml");
+        fs::write(&path, config).expect("a configuration file");
+        let path = path.to_str().expect("a path in UTF-8");
+        Self::start_with(binary, directory, &["--listen", "127.0.0.1:0", "--log", "warn", "--config", path])
+    }
+
     fn start_with(binary: &str, directory: &Path, options: &[&str]) -> Self {
         let log = directory.join("server.log");
         let append = File::options().create(true).append(true).open(&log).expect("a log file");

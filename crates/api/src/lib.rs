@@ -13,8 +13,10 @@ mod field;
 pub mod gallery;
 pub mod limits;
 pub mod matching;
+mod methods;
 
 pub use error::Error;
+pub use methods::{Method, methods};
 
 /// The code generated from `proto/`.
 #[allow(

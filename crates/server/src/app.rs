@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::access::{self, Access};
+use crate::audit::Audit;
 use crate::background::{Background, LowPriority};
 use crate::config::{Config, cores};
 use crate::galleries::Galleries;
@@ -71,6 +72,8 @@ pub(crate) struct App {
     pub(crate) earlier_keys: Vec<KeyEntry>,
     pub(crate) issuer: Issuer,
     pub(crate) log: Log,
+    /// Records of all calls.
+    pub(crate) audit: Arc<Audit>,
     pub(crate) galleries: Arc<Galleries>,
     pub(crate) residence: Residence,
     pub(crate) metrics: Arc<Metrics>,
@@ -113,6 +116,7 @@ impl App {
         let log = Log::start(transparency, origin, &store, keys.log, background.handle(), &metrics).await?;
         let issuer = Issuer::new(&config.issuer);
         let access = Access::open(&config.access, &keys.access, &store).await?;
+        let audit = Arc::new(Audit::start(&config.audit, &config.data_dir, &metrics)?);
         let settings = Settings {
             threads: config.threads(),
             concurrent: config.identification.concurrent,
@@ -144,6 +148,7 @@ impl App {
             earlier_keys: keys.earlier,
             issuer,
             log,
+            audit,
             draining,
         })
     }

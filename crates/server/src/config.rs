@@ -36,6 +36,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// What the process protects its memory with.
     pub process: ProcessConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// Limits.
     pub limits: LimitConfig,
     /// Logging.
@@ -127,6 +129,38 @@ pub struct ProcessConfig {
     pub lock_memory: bool,
 }
 
+/// How calls are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Whether calls wait for their records.
+    pub mode: AuditMode,
+    /// How long a call may wait for its record in fail-closed mode, in milliseconds.
+    pub wait_ms: u64,
+    /// Records in memory that wait to be written, calls that are under way included.
+    pub queued_records: usize,
+    /// From which size on a segment is not continued, in bytes.
+    pub segment_bytes: u64,
+    /// Disk for segments, in bytes; the oldest ones are deleted.
+    pub retained_bytes: u64,
+    /// How long records are kept, in days.
+    pub retained_days: u64,
+    /// From one anchor in the transparency log to the next while there are new records, in seconds.
+    pub anchor_interval_s: u64,
+}
+
+/// Whether calls wait for their records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditMode {
+    /// There are no records.
+    Off,
+    /// They do not wait; what finds no room is lost, and counted.
+    BestEffort,
+    /// They are answered once their records are durable, or refused.
+    FailClosed,
+}
+
 /// What bounds the load that callers can cause.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -185,6 +219,7 @@ impl Default for Config {
             transparency: TransparencyConfig::default(),
             keys: KeysConfig::default(),
             process: ProcessConfig::default(),
+            audit: AuditConfig::default(),
             limits: LimitConfig::default(),
             log: LogConfig::default(),
         }
@@ -216,6 +251,20 @@ impl Default for TransparencyConfig {
             batch_entries: 1024,
             queued_entries: 8192,
             receipt_wait_ms: 10_000,
+        }
+    }
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            mode: AuditMode::BestEffort,
+            wait_ms: 2000,
+            queued_records: 8192,
+            segment_bytes: 64 << 20,
+            retained_bytes: 8 << 30,
+            retained_days: 400,
+            anchor_interval_s: 60,
         }
     }
 }
@@ -323,6 +372,12 @@ impl Config {
                 tyto_store::MAX_OUTBOX_ENTRIES,
             ),
             ("transparency.receipt_wait_ms", self.transparency.receipt_wait_ms, 0, 60_000),
+            ("audit.wait_ms", self.audit.wait_ms, 1, 60_000),
+            ("audit.queued_records", self.audit.queued_records as u64, 1, 1 << 20),
+            ("audit.segment_bytes", self.audit.segment_bytes, 4096, 1 << 29),
+            ("audit.retained_bytes", self.audit.retained_bytes, 4096, i64::MAX as u64),
+            ("audit.retained_days", self.audit.retained_days, 1, 36_500),
+            ("audit.anchor_interval_s", self.audit.anchor_interval_s, 1, 24 * 3600),
             ("limits.resident_bytes", self.limits.resident_bytes, 0, i64::MAX as u64),
             ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
             ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
@@ -434,6 +489,9 @@ mod tests {
             ("[transparency]\nbatch_entries = 0", "transparency.batch_entries"),
             ("[transparency]\nqueued_entries = 255", "transparency.queued_entries"),
             ("[transparency]\nreceipt_wait_ms = 60001", "transparency.receipt_wait_ms"),
+            ("[audit]\nmode = 'sometimes'", "sometimes"),
+            ("[audit]\nwait_ms = 0", "audit.wait_ms"),
+            ("[audit]\nsegment_bytes = 4095", "audit.segment_bytes"),
             ("issuer = ''", "issuer"),
             ("[keys]\npassphrase = 'secret'", "passphrase"),
             ("[keys]\npassphrase_file = 'a'\npassphrase_env = 'B'", "more than one"),

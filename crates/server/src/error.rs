@@ -307,6 +307,37 @@ pub enum Error {
     /// Entries cannot be stored at the moment (storage); the log says why.
     #[error("the log takes no entries at the moment")]
     LogUnavailable,
+    /// Records of calls cannot be made durable at the moment (storage); the log says why.
+    #[error("the audit log takes no records at the moment")]
+    AuditUnavailable,
+    /// A file of the audit log cannot be used (operator).
+    #[error("cannot {action} {path}, of the audit log")]
+    AuditFile {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The newest segment of the audit log has no head (storage).
+    #[error("{path} is no segment of an audit log: `tyto audit verify` says more")]
+    AuditSegment {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: tyto_audit::Error,
+    },
+    /// Records are gone that the transparency log has an anchor of (storage, or somebody who can write there).
+    #[error(
+        "the audit log ends after {records} records, and {anchored} were anchored: keep its directory as evidence, and move it away to begin another one"
+    )]
+    AuditCutOff {
+        /// Records that are there.
+        records: u64,
+        /// Records that the newest anchor covers.
+        anchored: u64,
+    },
     /// A stream took too long as a whole (caller).
     #[error("stream: the ticket did not arrive within {max_s} seconds")]
     StreamSlow {

@@ -11,6 +11,7 @@ mod access;
 mod admin;
 mod app;
 mod arrival;
+mod audit;
 mod background;
 mod command;
 mod config;
@@ -38,8 +39,8 @@ mod work;
 
 pub use command::run_main;
 pub use config::{
-    AccessConfig, Config, IdentificationConfig, KeysConfig, LimitConfig, LogConfig, LogFormat, ProcessConfig,
-    TicketConfig, TransparencyConfig,
+    AccessConfig, AuditConfig, AuditMode, Config, IdentificationConfig, KeysConfig, LimitConfig, LogConfig,
+    LogFormat, ProcessConfig, TicketConfig, TransparencyConfig,
 };
 pub use error::Error;
 pub use server::{RunningServer, Server};

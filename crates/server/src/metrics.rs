@@ -42,6 +42,14 @@ pub(crate) struct Metrics {
     pub(crate) log_checkpoints: Counter,
     /// Attempts to store, append or sign that failed.
     pub(crate) log_failures: Counter,
+    /// Audit records that were written.
+    pub(crate) audit_records: Counter,
+    /// Those that were lost.
+    pub(crate) audit_dropped: Counter,
+    /// Attempts to write some that failed.
+    pub(crate) audit_failures: Counter,
+    /// Calls that were refused, or not told how they ended, for want of a record.
+    pub(crate) audit_unavailable: Counter,
     /// 1 while this server leads the log.
     pub(crate) log_leads: Gauge,
     /// What one step of appending took, the store's part included.
@@ -135,6 +143,10 @@ impl Metrics {
             ("log_appended", &self.log_appended),
             ("log_checkpoints", &self.log_checkpoints),
             ("log_failures", &self.log_failures),
+            ("audit_records", &self.audit_records),
+            ("audit_dropped", &self.audit_dropped),
+            ("audit_failures", &self.audit_failures),
+            ("audit_unavailable", &self.audit_unavailable),
         ] {
             line(format_args!("# TYPE tyto_{name}_total counter\ntyto_{name}_total {}", counter.get()));
         }

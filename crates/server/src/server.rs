@@ -4,6 +4,7 @@ use crate::access::layer::AuthenticateLayer;
 use crate::admin;
 use crate::app::{App, Keys, unix_ms};
 use crate::arrival::ArrivalLayer;
+use crate::audit::{AuditLayer, anchors};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
@@ -56,6 +57,8 @@ const HEALTH_SERVICES: [&str; 5] = [
     "tyto.gallery.v1.GalleryService",
     "tyto.matching.v1.MatchingService",
 ];
+/// How long the audit log may take to write what is left at shutdown.
+const AUDIT_FINISH: Duration = Duration::from_secs(5);
 /// How long the log may take to store, append and sign what is left at shutdown.
 const LOG_FINISH: Duration = Duration::from_secs(10);
 
@@ -95,7 +98,11 @@ impl Server {
         attest::log_keys(&app).await?;
 
         let (listener, local_addr) = listen(app.config.listen).await?;
-        let mut helpers = vec![tokio::spawn(tidy(app.store.clone())), tokio::spawn(note_uses(app.clone()))];
+        let mut helpers = vec![
+            tokio::spawn(tidy(app.store.clone())),
+            tokio::spawn(note_uses(app.clone())),
+            tokio::spawn(anchors::run(app.clone())),
+        ];
         let mut admin_addr = None;
         if let Some(address) = app.config.admin_listen {
             let (listener, address) = listen(address).await?;
@@ -186,7 +193,20 @@ impl RunningServer {
                 Ok(())
             }
         };
+        // The last anchor is among what the log stores and signs at its end.
+        let anchored = match self.app.audit.stop(AUDIT_FINISH).await {
+            Some(anchor) => anchors::submit(&self.app, anchor).await.map(Some),
+            None => Ok(None),
+        };
         self.app.log.stop(LOG_FINISH).await;
+        let anchored = match anchored {
+            Ok(Some(entry)) => anchors::keep(&self.app, entry, Duration::ZERO).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = anchored {
+            tracing::error!(error = %crate::status::chain(&error), "the end of the audit log is not anchored");
+        }
         store_uses(&self.app).await;
         self.app.store.close().await;
         let freed = self.app.store.freed();
@@ -220,7 +240,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
 }
 
 /// What a call passes, from the last to the first.
-type Layers = Stack<AuthenticateLayer, Stack<ArrivalLayer, Identity>>;
+type Layers = Stack<AuthenticateLayer, Stack<AuditLayer, Stack<ArrivalLayer, Identity>>>;
 
 /// All services, their limits, and the switch of their health.
 async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Error> {
@@ -252,6 +272,7 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let router = tonic::transport::Server::builder()
         .layer(ArrivalLayer)
+        .layer(AuditLayer(app.audit.clone()))
         .layer(AuthenticateLayer(app.clone()))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -56,7 +56,11 @@ fn blame(error: &Error) -> Blame {
         Error::StreamIdle { .. } | Error::StreamSlow { .. } => Caller(Code::DeadlineExceeded),
         Error::Engine(error) => engine(error),
         Error::Store(error) => store(error),
-        Error::Draining | Error::Broken(_) | Error::NoCheckpoint | Error::LogUnavailable => Later,
+        Error::Draining
+        | Error::Broken(_)
+        | Error::NoCheckpoint
+        | Error::LogUnavailable
+        | Error::AuditUnavailable => Later,
         _ => Ours,
     }
 }

@@ -56,6 +56,11 @@ fn documents(numbers: std::ops::Range<u64>) -> Vec<Document> {
 
 /// The trust root that an auditor makes of a server's keys.
 fn roots(list: &KeyList) -> TrustRoot {
+    TrustRoot::open(&signed_roots(list), None).expect("its own form")
+}
+
+/// The file of that trust root.
+pub(crate) fn signed_roots(list: &KeyList) -> Vec<u8> {
     let offline = tyto_pqc::slhdsa::SigningKey::generate(tyto_pqc::slhdsa::ParameterSet::Shake128f);
     let offline = offline.expect("OS randomness");
     let mut roots = TrustRoot::new("auditor".to_owned(), 0, offline.verifying_key().clone());
@@ -70,7 +75,7 @@ fn roots(list: &KeyList) -> TrustRoot {
             revocation: None,
         });
     }
-    roots
+    roots.sign(&offline, None).expect("a list in order")
 }
 
 /// All statements of a log, in its order, after an audit of the whole directory against earlier trees.

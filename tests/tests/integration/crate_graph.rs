@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "tyto-engine",
             "tyto-pqc",
             "tyto-attest",
+            "tyto-audit",
             "tyto-scheme",
             "tyto-keystore",
         ],

@@ -4,6 +4,7 @@
 //! what several of them share lies in the library of this package (`tests/src`).
 
 mod attest;
+mod audit;
 mod canary;
 mod cli;
 mod client_cache;

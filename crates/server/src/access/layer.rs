@@ -3,6 +3,7 @@
 use super::report;
 use crate::Error;
 use crate::app::App;
+use crate::audit::Notes;
 use crate::status::status;
 use futures_util::future::{Either, Ready, ready};
 use std::sync::Arc;
@@ -68,13 +69,14 @@ fn authenticate<B>(app: &App, request: &mut http::Request<B>) -> Result<(), Deni
     };
     match caller.and_then(|caller| caller.ok_or(Denial::NoCredential)) {
         Ok(caller) => {
+            Notes::of(request.extensions()).caller(&caller);
             request.extensions_mut().insert(caller);
             Ok(())
         }
         Err(denial) => {
             // What is not in the table may be anything: it is not repeated in a log.
             let method = rule_of(method).map_or("unknown", |rule| rule.method);
-            report::decided(app, None, method, None, Some(denial));
+            report::decided(app, request.extensions(), None, method, None, Some(denial));
             Err(denial)
         }
     }

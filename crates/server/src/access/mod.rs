@@ -207,7 +207,7 @@ impl App {
             .as_ref()
             .ok_or(Denial::NoCredential)
             .and_then(|caller| self.access.directory().authorise(caller, method, named, unix_ms()));
-        report::decided(self, caller.as_ref(), method, named, decided.err());
+        report::decided(self, extensions, caller.as_ref(), method, named, decided.err());
         decided?;
         parsed?;
         let caller = caller.ok_or(Denial::NoCredential)?;

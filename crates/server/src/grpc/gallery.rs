@@ -3,6 +3,7 @@
 use super::{Answers, call, finish, next, next_until_drained};
 use crate::Error;
 use crate::app::App;
+use crate::audit::{self, Notes, Open};
 use crate::service::mutation::Applied;
 use crate::service::provision::Upload;
 use crate::service::{galleries, mutation, provision, records};
@@ -40,8 +41,10 @@ impl GalleryService for GalleryHandler {
         let app = &self.0;
         call(app, "CreateGallery", async {
             let site = app.authorise(request.extensions(), method!("CreateGallery"), None)?.site;
+            let notes = Notes::of(request.extensions());
             let request = request.into_inner().try_into()?;
             let logged = app.work.in_background(galleries::create(site, request)).await?;
+            notes.logged(logged.as_ref());
             Ok(proto::CreateGalleryResponse { logged: logged.map(Into::into) })
         })
         .await
@@ -86,6 +89,7 @@ impl GalleryService for GalleryHandler {
             let site = app.authorise(extensions, method!("DeleteGallery"), Some(id))?.site;
             let id = gallery_id(id)?;
             let logged = app.work.in_background(galleries::delete(site, id)).await?;
+            Notes::of(extensions).logged(Some(&logged));
             Ok(proto::DeleteGalleryResponse { logged: Some(logged.into()) })
         })
         .await
@@ -117,8 +121,9 @@ impl GalleryService for GalleryHandler {
         &self,
         request: Request<Streaming<proto::EnrolRequest>>,
     ) -> Result<Response<Self::EnrolStream>, Status> {
-        let denied = |error| status("Enrol", &error);
+        let denied = |error: Error| status("Enrol", &error);
         self.0.authorise(request.extensions(), ENROL, None).map_err(denied)?;
+        audit::begin(request.extensions()).await.map_err(denied)?;
         // One request at a time: each is answered before the next is read. An error ends the stream.
         let (_, extensions, requests) = request.into_parts();
         let state = Some((self.0.clone(), extensions, requests));
@@ -147,11 +152,13 @@ impl GalleryService for GalleryHandler {
         call(app, "Remove", async {
             let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
             let site = app.authorise(extensions, method!("Remove"), Some(id))?.site;
-            let message = request.into_inner();
+            let (notes, message) = (Notes::of(extensions), request.into_inner());
             let apply = async move {
                 mutation::apply(site, GalleryOperation::Remove, Mutation::from_remove(message)?).await
             };
-            Ok(app.work.in_background(apply).await?.into())
+            let applied = app.work.in_background(apply).await?;
+            notes.logged(applied.1.as_ref());
+            Ok(applied.into())
         })
         .await
     }
@@ -182,6 +189,7 @@ impl GalleryService for GalleryHandler {
         call(&self.0, "FetchRecords", async {
             let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
             let site = self.0.authorise(extensions, method!("FetchRecords"), Some(id))?.site;
+            audit::begin(extensions).await?;
             let parts = records::fetch(&site, request.into_inner().try_into()?)?;
             let answer = |part: Result<_, Error>| match part {
                 Ok(part) => Ok(proto::FetchRecordsResponse::from(part)),
@@ -206,18 +214,32 @@ impl GalleryService for GalleryHandler {
     }
 }
 
-/// What was revoked while the stream was open is denied here.
+/// Each change has a record of its own, and is acknowledged after that is written.
 async fn enrol_one(
     app: &Arc<App>,
     extensions: &Extensions,
     message: proto::EnrolRequest,
 ) -> Result<Applied, Error> {
+    let record = Open::message(extensions).await?;
+    let applied = apply_one(app, extensions, message).await;
+    if let Some(record) = record {
+        record.finish(applied.as_ref().err()).await?;
+    }
+    applied
+}
+
+/// What was revoked while the stream was open is denied here.
+async fn apply_one(
+    app: &Arc<App>,
+    extensions: &Extensions,
+    message: proto::EnrolRequest,
+) -> Result<Applied, Error> {
     let site = app.authorise(extensions, ENROL, Some(&message.gallery_id))?.site;
-    app.work
-        .in_background(async move {
-            mutation::apply(site, GalleryOperation::Enrol, Mutation::from_enrol(message)?).await
-        })
-        .await
+    let apply =
+        async move { mutation::apply(site, GalleryOperation::Enrol, Mutation::from_enrol(message)?).await };
+    let applied = app.work.in_background(apply).await?;
+    Notes::of(extensions).logged(applied.1.as_ref());
+    Ok(applied)
 }
 
 /// Header, chunks, commit.
@@ -233,13 +255,18 @@ async fn receive_segment(
     };
     let gallery = header.gallery;
     let site = app.authorise(&extensions, PROVISION, Some(&gallery.0))?.site;
+    audit::begin(&extensions).await?;
     let upload = Upload::begin(site, header).await?;
     while let Some(message) = next(app, &mut stream).await? {
         app.authorise(&extensions, PROVISION, Some(&gallery.0))?;
         match message.try_into()? {
             ProvisionPart::Header(_) => return Err(Error::StreamOrder("there is a second header")),
             ProvisionPart::Chunk(chunk) => upload.append(chunk).await?,
-            ProvisionPart::Commit(commit) => return upload.commit(commit).await,
+            ProvisionPart::Commit(commit) => {
+                let applied = upload.commit(commit).await?;
+                Notes::of(&extensions).logged(applied.1.as_ref());
+                return Ok(applied);
+            }
         }
     }
     Err(Error::StreamOrder("it ended without a commit"))

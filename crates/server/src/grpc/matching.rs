@@ -4,6 +4,7 @@ use super::{Answers, call, next};
 use crate::Error;
 use crate::app::App;
 use crate::arrival::Arrival;
+use crate::audit::{self, Notes};
 use crate::service::parts::Parts;
 use crate::service::tickets::TicketUpload;
 use crate::service::{identify, verify};
@@ -12,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Request, Response, Status, Streaming};
-use tyto_api::matching::{IdentifyPart, TicketPart};
+use tyto_api::matching::{IdentifyPart, TicketPart, Verify};
 use tyto_api::proto::matching::v1 as proto;
 use tyto_api::proto::matching::v1::matching_service_server::MatchingService;
 
@@ -52,9 +53,12 @@ impl MatchingService for MatchingHandler {
         call(app, "Verify", async {
             let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
             let site = app.authorise(extensions, method!("Verify"), Some(id))?.site;
-            let arrived = Arrival::of(extensions);
-            let request = request.into_inner().try_into()?;
-            Ok(verify::verify(&site, request, arrived).await?.into())
+            let (arrived, notes) = (Arrival::of(extensions), Notes::of(extensions));
+            let request: Verify = request.into_inner().try_into()?;
+            notes.subject(request.subject);
+            let answer = verify::verify(&site, request, arrived).await?;
+            notes.attested(answer.attestation.as_ref());
+            Ok(answer.into())
         })
         .await
     }
@@ -69,17 +73,18 @@ impl MatchingService for MatchingHandler {
         call(app, "Identify", async {
             let (extensions, id) = (request.extensions(), &request.get_ref().gallery_id);
             let site = app.authorise(extensions, method!("Identify"), Some(id))?.site;
-            let arrived = Arrival::of(extensions);
+            audit::begin(extensions).await?;
+            let (arrived, notes) = (Arrival::of(extensions), Notes::of(extensions));
             let request = request.into_inner().try_into()?;
-            Ok(with_progress(identify::identify(&site, request, arrived).await?, HEARTBEAT))
+            Ok(with_progress(identify::identify(&site, request, arrived).await?, HEARTBEAT, notes))
         })
         .await
     }
 }
 
 /// The parts as messages, with a sign of life whenever none comes for a while.
-fn with_progress(parts: Parts, heartbeat: Duration) -> Answers<proto::IdentifyResponse> {
-    stream::unfold((parts, 0), move |(mut parts, mut blocks_matched)| async move {
+fn with_progress(parts: Parts, heartbeat: Duration, notes: Notes) -> Answers<proto::IdentifyResponse> {
+    stream::unfold((parts, 0, notes), move |(mut parts, mut blocks_matched, notes)| async move {
         let part = match tokio::time::timeout(heartbeat, parts.next()).await {
             Ok(part) => part?,
             Err(_) => Ok(IdentifyPart::Progress { blocks_matched }),
@@ -87,7 +92,11 @@ fn with_progress(parts: Parts, heartbeat: Duration) -> Answers<proto::IdentifyRe
         if let Ok(IdentifyPart::Blocks(replies)) = &part {
             blocks_matched += replies.len() as u64;
         }
-        Some((part.map(Into::into).map_err(|error| status("Identify", &error)), (parts, blocks_matched)))
+        if let Ok(IdentifyPart::Trailer { attestation, .. }) = &part {
+            notes.attested(attestation.as_ref());
+        }
+        let message = part.map(Into::into).map_err(|error| status("Identify", &error));
+        Some((message, (parts, blocks_matched, notes)))
     })
     .boxed()
 }
@@ -105,6 +114,7 @@ async fn receive_ticket(
     };
     let gallery = header.gallery;
     let site = app.authorise(&extensions, UPLOAD_TICKET, Some(&gallery.0))?.site;
+    audit::begin(&extensions).await?;
     let mut upload = TicketUpload::begin(site, header).await?;
     let receive = async {
         while let Some(message) = next(app, &mut stream).await? {
@@ -140,7 +150,7 @@ mod tests {
             .take((tyto_access::TenantId::BUILT_IN, tyto_scheme::GalleryId([1; 16])))
             .unwrap();
         let (mut sender, parts) = channel(Held::new(place), Patience::new());
-        let mut answers = with_progress(parts, Duration::from_millis(20));
+        let mut answers = with_progress(parts, Duration::from_millis(20), Notes::default());
         let reply = tyto_api::matching::BlockReply {
             block: tyto_scheme::BlockId([1; 16]),
             version: 1,

@@ -9,4 +9,4 @@ mod keyring;
 mod logs;
 mod replays;
 mod roots;
-mod tyto;
+pub(crate) mod tyto;
