@@ -195,9 +195,9 @@ pub(crate) async fn begin(extensions: &Extensions) -> Result<(), Error> {
     let place = audit.place().await?;
     let stream = audit.stream();
     let call = Call { stream: Some(stream), ..notes.call(method, peer) };
-    audit.write(place, Event::Begin(call)).await?;
+    // Whatever becomes of this record, the last one says that the stream ended.
     notes.begun(stream);
-    Ok(())
+    audit.write(place, Event::Begin(call)).await
 }
 
 /// An answer of many messages, whose record is written before its end is sent.

@@ -76,13 +76,15 @@ impl Notes {
     }
 
     fn claimed(&self, claim: &Claim) {
-        let digests = match claim {
-            Claim::Match(result) => (result.request_digest, result.result_digest),
-            Claim::Gallery(change) => (change.request_digest, change.gallery_state_digest),
+        let (gallery, request, answer) = match claim {
+            Claim::Match(result) => (result.gallery_id, result.request_digest, result.result_digest),
+            Claim::Gallery(change) => (change.gallery_id, change.request_digest, change.gallery_state_digest),
             _ => return,
         };
         let mut noted = self.lock();
-        (noted.request_digest, noted.answer_digest) = (Some(digests.0), Some(digests.1));
+        // A gallery that is being created has no rights to be looked at.
+        noted.gallery.get_or_insert(gallery);
+        (noted.request_digest, noted.answer_digest) = (Some(request), Some(answer));
     }
 
     /// The call's stream began, and was recorded under this number.
