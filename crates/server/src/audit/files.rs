@@ -126,7 +126,7 @@ impl Files {
 
     /// The first record to keep, if older ones are too many or too old: what the next record has to say before
     /// [`Files::retire`].
-    pub(super) fn to_retire(&mut self, now_unix_ms: u64) -> Option<u64> {
+    pub(super) fn plan_retirement(&mut self, now_unix_ms: u64) -> Option<u64> {
         let mut bytes: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
         let mut count = 0;
         // The newest segment always stays.
@@ -145,7 +145,7 @@ impl Files {
         is_new.then(|| self.segments[count].first)
     }
 
-    /// Deletes what [`Files::to_retire`] named: the record that says so is durable. What cannot be deleted is tried
+    /// Deletes what [`Files::plan_retirement`] named: the record that says so is durable. What cannot be deleted is tried
     /// again later.
     pub(super) fn retire(&mut self) {
         if self.retiring == 0 {

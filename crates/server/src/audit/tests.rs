@@ -203,7 +203,7 @@ async fn records_that_are_too_old_go() {
         let now = 1_000 * day + number * day;
         files.rotate_if_due(now).unwrap();
         let (mut chain, mut bytes) = (files.chain().clone(), Vec::new());
-        if let Some(kept_from) = files.to_retire(now) {
+        if let Some(kept_from) = files.plan_retirement(now) {
             chain.append(now, &Event::Retention { kept_from }, &mut bytes).unwrap();
         }
         chain.append(now, &event(number as u8), &mut bytes).unwrap();

@@ -84,7 +84,7 @@ impl Writer {
     /// Writes what comes, until it is stopped or nobody is left.
     pub(super) fn run(mut self) {
         while self.gather() {
-            let Some(batch) = self.persist(|writer| writer.encode()) else { return };
+            let Some(batch) = self.persist(Writer::encode) else { return };
             let sync = self.is_urgent() || self.synced.elapsed() >= UNSYNCED;
             if self.persist(|writer| writer.store(&batch, sync)).is_none() {
                 return;
@@ -155,7 +155,7 @@ impl Writer {
     /// Begins another segment if it is time, and makes records of what has come.
     fn encode(&mut self) -> std::io::Result<Batch> {
         self.files.rotate_if_due(unix_ms())?;
-        let kept_from = self.files.to_retire(unix_ms());
+        let kept_from = self.files.plan_retirement(unix_ms());
         let mut batch = Batch { bytes: Vec::new(), chain: self.files.chain().clone(), records: 0 };
         let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
