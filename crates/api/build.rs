@@ -4,11 +4,12 @@ use protox::prost::Message;
 use std::path::PathBuf;
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "tyto/admin/v1/admin.proto",
     "tyto/attest/v1/attest.proto",
     "tyto/gallery/v1/gallery.proto",
     "tyto/matching/v1/matching.proto",
+    "tyto/session/v1/session.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -261,6 +261,14 @@ impl Directory {
         Ok(caller)
     }
 
+    /// Whether an API key is taken now, without a use of it.
+    pub fn is_taken(&self, key: ApiKeyId, now_ms: u64) -> bool {
+        self.keys.get(&key).is_some_and(|known| {
+            let caller = || self.caller(known.record.principal, CredentialName::ApiKey(key));
+            self.check_key(known, now_ms).is_ok() && caller().is_ok()
+        })
+    }
+
     /// Whether a caller may make a call now. `gallery` is the one that it is about, if it names one; a call that is about a
     /// gallery and has not named it yet passes if it could be allowed for one.
     ///

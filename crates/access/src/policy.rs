@@ -94,6 +94,7 @@ pub const TABLE: &[Rule] = {
         rule("tyto.admin.v1.AdminService/AddGrant", Tenant, &[Admin], false),
         rule("tyto.admin.v1.AdminService/RevokeGrant", Tenant, &[Admin], false),
         rule("tyto.admin.v1.AdminService/Review", Tenant, &[Admin, Auditor], false),
+        rule("tyto.session.v1.SessionService/Handshake", Open, ANYONE, true),
         rule("tyto.attest.v1.AttestService/Attest", Server, &[Admin, Enroller, Matcher], false),
         rule("tyto.attest.v1.AttestService/GetCheckpoint", Server, ANYONE, true),
         rule("tyto.attest.v1.AttestService/GetReceipt", Server, ANYONE, true),

@@ -54,6 +54,13 @@ pub mod proto {
             tonic::include_proto!("tyto.matching.v1");
         }
     }
+    /// Package `tyto.session`.
+    pub mod session {
+        /// Version 1.
+        pub mod v1 {
+            tonic::include_proto!("tyto.session.v1");
+        }
+    }
     /// The descriptors of all packages, for server reflection.
     pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 }

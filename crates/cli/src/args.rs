@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    admin, attest, audit, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, verify,
+    admin, attest, audit, bench, enrol, evaluate, gallery, identify, keyring, log, replay, root, session,
+    verify,
 };
 use crate::{Error, exit, passphrase};
 
@@ -47,6 +48,9 @@ pub struct Global {
     /// A file with the API key that calls are made with, for its owner alone; else `TYTO_API_KEY`.
     #[arg(long, global = true, env = "TYTO_CREDENTIAL_FILE", value_name = "FILE")]
     pub credential_file: Option<PathBuf>,
+    /// Send every call in a sealed session with one of these servers (made by `tytod session-key`).
+    #[arg(long, global = true, env = "TYTO_SEALED", value_name = "FILE")]
+    pub sealed: Option<PathBuf>,
     /// Whom attestations are for.
     #[arg(long, global = true, env = "TYTO_AUDIENCE", value_name = "TEXT")]
     pub audience: Option<String>,
@@ -122,6 +126,9 @@ pub enum Command {
     /// The trust root: the keys whose word is taken, signed by an offline key.
     #[command(subcommand)]
     Root(root::Command),
+    /// Sealed sessions, in which nobody between here and the server can read.
+    #[command(subcommand)]
+    Session(session::Command),
 }
 
 /// Galleries and what is in them.
@@ -212,6 +219,8 @@ mod tests {
             "tyto root rotate roots --new-passphrase-file p",
             "tyto root show roots",
             "tyto log verify objects/log",
+            "tyto --sealed keys session ping",
+            "tyto session ping --json --sealed keys",
             "tyto identify staff --embeddings p.npy --replay-out r",
             "tyto replay export r --out c --max-bytes 4G",
             "tyto replay run r c --roots roots --json",

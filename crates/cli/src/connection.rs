@@ -6,9 +6,10 @@ use std::path::Path;
 
 use tyto_client::admin::Admin;
 use tyto_client::attest::{TrustRoot, TrustedKeys};
+use tyto_client::session::TrustedServers;
 use tyto_client::tenant::TenantKey;
 use tyto_client::tenant::keyring::Keyring;
-use tyto_client::{Client, Config, Credential, keyring_file};
+use tyto_client::{Client, Config, Credential, SealedConfig, keyring_file};
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -18,6 +19,9 @@ use crate::args::Global;
 const CREDENTIAL_VARIABLE: &str = "TYTO_API_KEY";
 /// Largest list of trusted keys that is read: a full one has 1 MiB.
 const MAX_TRUSTED_KEYS_BYTES: u64 = 2 << 20;
+
+/// Largest list of servers that is read: a full one has 1.1 MiB.
+const MAX_SESSION_KEYS_BYTES: u64 = 2 << 20;
 
 /// Opens the keyring.
 ///
@@ -96,8 +100,13 @@ pub async fn connect_without_keyring(
     Ok(Client::connect(config, Keyring::new(key, 0)).await?)
 }
 
-fn config(global: &Global) -> Result<Config, Error> {
+/// What the options say about the connection.
+///
+/// # Errors
+/// As [`read_trusted_keys`] and [`read_session_keys`].
+pub fn config(global: &Global) -> Result<Config, Error> {
     let mut config = Config::new(&global.endpoint);
+    config.sealed = global.sealed.as_deref().map(read_session_keys).transpose()?.map(SealedConfig::new);
     config.trusted_keys = global.trusted_keys.as_deref().map(read_trusted_keys).transpose()?;
     config.audience = global.audience.clone().unwrap_or_default();
     config.credential = credential(global)?;
@@ -120,9 +129,21 @@ fn credential(global: &Global) -> Result<Option<Credential>, Error> {
 /// # Errors
 /// As [`Admin::connect`]; whatever is wrong with the credential.
 pub async fn admin(global: &Global) -> Result<Admin, Error> {
-    let mut config = Config::new(&global.endpoint);
-    config.credential = credential(global)?;
-    Ok(Admin::connect(&config).await?)
+    Ok(Admin::connect(&config(global)?).await?)
+}
+
+/// Reads a list of servers that are trusted for sealed sessions.
+///
+/// # Errors
+/// [`Error::InFile`].
+pub fn read_session_keys(path: &Path) -> Result<TrustedServers, Error> {
+    let text = read_text(path, MAX_SESSION_KEYS_BYTES);
+    text.and_then(|text| Ok(TrustedServers::parse(&text)?)).map_err(Error::in_file(path))
+}
+
+fn read_text(path: &Path, max_bytes: u64) -> Result<String, Error> {
+    let text = String::from_utf8(read_limited(path, max_bytes)?);
+    text.map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData).into())
 }
 
 /// Reads a list of trusted keys.
@@ -130,10 +151,7 @@ pub async fn admin(global: &Global) -> Result<Admin, Error> {
 /// # Errors
 /// [`Error::InFile`].
 pub fn read_trusted_keys(path: &Path) -> Result<TrustedKeys, Error> {
-    let text = read_limited(path, MAX_TRUSTED_KEYS_BYTES).and_then(|bytes| {
-        let text = String::from_utf8(bytes);
-        text.map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData).into())
-    });
+    let text = read_text(path, MAX_TRUSTED_KEYS_BYTES);
     text.and_then(|text| Ok(TrustedKeys::parse(&text)?)).map_err(Error::in_file(path))
 }
 

@@ -476,6 +476,14 @@ pub enum Error {
     #[error("a background task ended early")]
     Task,
 
+    /// A list of servers that are trusted for sealed sessions is wrong.
+    #[error(transparent)]
+    SessionKeys(#[from] tyto_client::session::Error),
+
+    /// There is no session without servers that are trusted for it.
+    #[error("no servers to have a session with: give --sealed or TYTO_SEALED")]
+    NotSealed,
+
     /// The client refused or failed.
     #[error(transparent)]
     Client(#[from] tyto_client::Error),

@@ -91,7 +91,13 @@ fn of_client(error: &tyto_client::Error) -> Exit {
     match error {
         E::Enrolment { source, .. } => of_client(source),
         E::Tenant(error) => of_tenant(error),
-        E::Endpoint { .. } | E::Credential(_) | E::CredentialExposed { .. } | E::Audience { .. } | E::QueryTooLarge { .. } | E::TooManyTickets { .. } => {
+        E::Endpoint { .. }
+        | E::Credential(_)
+        | E::CredentialExposed { .. }
+        | E::Audience { .. }
+        | E::NotSealed
+        | E::QueryTooLarge { .. }
+        | E::TooManyTickets { .. } => {
             Exit::BadInput
         }
         E::ForeignKey { .. }
@@ -109,7 +115,7 @@ fn of_client(error: &tyto_client::Error) -> Exit {
         | E::Rpc { code: tonic::Code::NotFound | tonic::Code::AlreadyExists | tonic::Code::Aborted, .. } => {
             Exit::Conflict
         }
-        E::Connect { .. } | E::Timeout { .. } | E::Rpc { .. } => Exit::Unavailable,
+        E::Connect { .. } | E::Timeout { .. } | E::Rpc { .. } | E::Session(_) => Exit::Unavailable,
         _ => Exit::Local,
     }
 }

@@ -4,7 +4,8 @@ use crate::credential::Bearer;
 use crate::{Config, Error};
 use bytes::Bytes;
 use prost::Message;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::interceptor::InterceptedService;
@@ -12,11 +13,14 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 use tyto_api::limits::{MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES};
 use tyto_api::proto::admin::v1::admin_service_client::AdminServiceClient;
+use tyto_api::proto::attest::v1::ListKeysRequest;
 use tyto_api::proto::attest::v1::attest_service_client::AttestServiceClient;
 use tyto_api::proto::gallery::v1::gallery_service_client::GalleryServiceClient;
 use tyto_api::proto::gallery::v1::{ProvisionRequest, ProvisionResponse};
 use tyto_api::proto::matching::v1::matching_service_client::MatchingServiceClient;
 use tyto_pqc::random;
+use tyto_sealed::Sealed;
+use tyto_session::{KeyId, Name, SessionId, Suite};
 
 /// Bytes in flight per stream and per connection: the answer to an identification among a million templates fits.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -28,8 +32,8 @@ const LONGEST_PAUSE_MS: u64 = 3_000;
 /// Longest text of a server that an error keeps.
 const MAX_STATUS_CHARS: usize = 300;
 
-/// A connection whose calls carry the credential.
-type Authorised = InterceptedService<Channel, Bearer>;
+/// A connection whose calls are sealed if they are to be, and else carry the credential.
+type Authorised = InterceptedService<Sealed<Channel>, Bearer>;
 
 /// The services, over two connections.
 #[derive(Clone, Debug)]
@@ -43,25 +47,90 @@ pub(crate) struct Rpc {
     max_attempts: u32,
 }
 
+/// Where the server is, and how it is spoken with.
+fn endpoint(config: &Config) -> Result<Endpoint, Error> {
+    let bad = || Error::Endpoint { endpoint: config.endpoint.clone() };
+    if !config.endpoint.starts_with("http://") {
+        return Err(bad());
+    }
+    Ok(Endpoint::from_shared(config.endpoint.clone())
+        .map_err(|_| bad())?
+        .connect_timeout(config.connect_timeout)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE))
+}
+
+async fn connect(config: &Config, endpoint: &Endpoint) -> Result<Channel, Error> {
+    let failed = |error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) };
+    endpoint.connect().await.map_err(failed)
+}
+
+/// What a handshake and a call under it showed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionPing {
+    /// The session's id.
+    pub session: SessionId,
+    /// What the handshake agreed on.
+    pub suite: Suite,
+    /// The server that signed it.
+    pub server: Name,
+    /// Its key.
+    pub key_id: KeyId,
+    /// What the server takes the client for.
+    pub principal: Name,
+    /// How long the session lives from now, in milliseconds.
+    pub lifetime_ms: u64,
+    /// How many more calls it carries.
+    pub calls_left: u32,
+    /// From the first message of the handshake to the last.
+    pub handshake: Duration,
+    /// A sealed call and its answer.
+    pub call: Duration,
+}
+
+/// Makes a session, and a call in it: what the server signs with.
+///
+/// # Errors
+/// [`Error::NotSealed`] if the configuration has no servers that are trusted for it; [`Error::Endpoint`],
+/// [`Error::Connect`], [`Error::Session`], [`Error::Rpc`], [`Error::Timeout`].
+pub async fn ping(config: &Config) -> Result<SessionPing, Error> {
+    let sealed = config.sealed.as_ref().ok_or(Error::NotSealed)?;
+    let channel = connect(config, &endpoint(config)?).await?;
+    let sessions = Arc::new(sealed.sessions(config.credential.as_ref()));
+    let made = sessions.handshake(channel.clone()).await.map_err(Error::Session)?;
+    sessions.set(made.session.clone()).await;
+    let mut attest = AttestServiceClient::new(Sealed::new(channel, Some(sessions)));
+    let began = Instant::now();
+    let call = within("ListKeys", config.call_timeout, attest.list_keys(ListKeysRequest::default()));
+    call.await?.map_err(rpc("ListKeys"))?;
+    let session = made.session;
+    Ok(SessionPing {
+        session: session.id(),
+        suite: session.suite(),
+        server: session.server().clone(),
+        key_id: session.server_key_id(),
+        principal: session.principal().clone(),
+        lifetime_ms: session.expires_at_ms().saturating_sub(tyto_sealed::now_ms()),
+        calls_left: session.rpcs_left(),
+        handshake: made.elapsed,
+        call: began.elapsed(),
+    })
+}
+
 impl Rpc {
     pub(crate) async fn connect(config: &Config) -> Result<Self, Error> {
-        let bad = || Error::Endpoint { endpoint: config.endpoint.clone() };
-        if !config.endpoint.starts_with("http://") {
-            return Err(bad());
-        }
-        let endpoint = Endpoint::from_shared(config.endpoint.clone())
-            .map_err(|_| bad())?
-            .connect_timeout(config.connect_timeout)
-            .tcp_nodelay(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE);
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| Error::Connect { endpoint: config.endpoint.clone(), reason: deepest(&error) })?;
-        let bearer = Bearer::new(config.credential.as_ref());
+        let endpoint = endpoint(config)?;
+        let channel = connect(config, &endpoint).await?;
+        let credential = config.credential.as_ref();
+        let sessions = config.sealed.as_ref().map(|sealed| Arc::new(sealed.sessions(credential)));
+        // A session proves the credential without sending it.
+        let bearer = Bearer::new(credential.filter(|_| sessions.is_none()));
+        let seal = |channel| Sealed::new(channel, sessions.clone());
+        let channel = seal(channel);
         let admin = AdminServiceClient::with_interceptor(channel.clone(), bearer.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -72,7 +141,7 @@ impl Rpc {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         // On a connection of its own: an identification that waits for a synchronisation must not hold up its window.
-        let matching = MatchingServiceClient::with_interceptor(endpoint.connect_lazy(), bearer)
+        let matching = MatchingServiceClient::with_interceptor(seal(endpoint.connect_lazy()), bearer)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

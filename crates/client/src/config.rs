@@ -4,6 +4,30 @@ use crate::Credential;
 use std::path::PathBuf;
 use std::time::Duration;
 use tyto_attest::{TrustRoot, TrustedKeys};
+use tyto_sealed::{ClientSessions, Keys};
+use tyto_session::{Suites, TrustedServers};
+
+/// How calls are sealed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SealedConfig {
+    /// The servers whose handshakes are believed.
+    pub servers: TrustedServers,
+    /// What a handshake may agree on, the best first.
+    pub suites: Suites,
+}
+
+impl SealedConfig {
+    /// Sessions with these servers, by ML-KEM-768 or, if a server has nothing else, ML-KEM-1024.
+    pub fn new(servers: TrustedServers) -> Self {
+        Self { servers, suites: Suites::default() }
+    }
+
+    pub(crate) fn sessions(&self, credential: Option<&Credential>) -> ClientSessions {
+        let client = tyto_session::Client::new(self.servers.clone(), self.suites.clone());
+        ClientSessions::new(Keys { client, credential: credential.map(Credential::for_sessions) })
+    }
+}
 
 /// Everything a [`crate::Client`] is told before it connects. Begin with [`Config::new`] and change fields.
 #[derive(Clone, Debug)]
@@ -11,8 +35,11 @@ use tyto_attest::{TrustRoot, TrustedKeys};
 pub struct Config {
     /// Where the server listens, `http://host:port`. TLS is for a proxy beside the client.
     pub endpoint: String,
-    /// What the client proves itself with, where the server requires it.
+    /// What the client proves itself with, where the server requires it: it is sent with each call, or, where calls are
+    /// sealed, proved at the beginning of the session and never sent.
     pub credential: Option<Credential>,
+    /// Whether calls travel in sealed sessions, and with which servers.
+    pub sealed: Option<SealedConfig>,
     /// Where high-water marks, enrolment journals and a cache of what was fetched are kept. Without it a rollback between two runs goes unseen,
     /// and every run that enrols starts new blocks.
     pub state_dir: Option<PathBuf>,
@@ -41,12 +68,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Attestations on, nobody trusted yet, no credential, no state directory, timeouts of 10 s (connecting), 30 s (calls) and 45 s
+    /// Attestations on, nobody trusted yet, no credential, nothing sealed, no state directory, timeouts of 10 s
+    /// (connecting), 30 s (calls) and 45 s
     /// (silence), 6 attempts, 4,096 hot blocks.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
             credential: None,
+            sealed: None,
             state_dir: None,
             trusted_keys: None,
             trust_root: None,

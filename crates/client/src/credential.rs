@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status};
 use tyto_access::{ApiKey, ApiKeyId};
+use tyto_session::{MacKey, Name};
 use zeroize::Zeroizing;
 
 /// An API key and a line end fit.
@@ -47,6 +48,12 @@ impl Credential {
     pub fn write_new(path: &Path, text: &str) -> Result<(), Error> {
         let line = Zeroizing::new(format!("{text}\n"));
         write_new(path, line.as_bytes(), Readers::Owner)
+    }
+
+    /// What proves it in sealed sessions, and how the server finds that.
+    pub(crate) fn for_sessions(&self) -> (Name, Arc<MacKey>) {
+        let id = Name::new(&self.id().to_string()).expect("an id is a name");
+        (id, Arc::new(MacKey::derive(&self.0.session_secret())))
     }
 
     /// The part of it that is not secret.

@@ -8,6 +8,10 @@ use tyto_scheme::{BlockId, GalleryId, KeyId, TicketId};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// There is no sealed session with the server (server, or someone between).
+    #[error("there is no sealed session with the server")]
+    Session(#[source] tyto_sealed::Error),
+
     // --- the caller's
     /// The endpoint is not a URL that this client can connect to.
     #[error("the endpoint `{endpoint}` is not of the form http://host:port")]
@@ -26,6 +30,9 @@ pub enum Error {
         /// Its mode.
         mode: u32,
     },
+    /// There is no session without servers that are trusted for it.
+    #[error("no servers are trusted for sealed sessions")]
+    NotSealed,
     /// The audience is too long or has control characters.
     #[error("an audience has at most {max_bytes} bytes and no control characters")]
     Audience {

@@ -60,8 +60,9 @@ pub mod signing_key_file;
 mod state;
 pub mod trust_root_file;
 
+pub use channel::{SessionPing, ping};
 pub use client::Client;
-pub use config::Config;
+pub use config::{Config, SealedConfig};
 pub use credential::Credential;
 pub use decision::DecisionTerms;
 pub use error::Error;
@@ -78,4 +79,5 @@ pub use tyto_api::attest::KeyList;
 pub use tyto_attest as attest;
 pub use tyto_pqc as pqc;
 pub use tyto_scheme as scheme;
+pub use tyto_session as session;
 pub use tyto_tenant as tenant;

@@ -13,6 +13,7 @@ use crate::passes::{Passes, Settings};
 use crate::places::{Lane, Places};
 use crate::residence::Residence;
 use crate::service::tickets::{TicketCache, TicketUses};
+use crate::sessions;
 use crate::vault::Vault;
 use crate::work::Work;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct Keys {
     pub(crate) earlier: Vec<KeyEntry>,
     /// Whether they are wrapped.
     pub(crate) wrapped: bool,
+    /// Signs handshakes of sealed sessions, and nothing else.
+    pub(crate) session: SigningKey,
 }
 
 impl Keys {
@@ -42,6 +45,7 @@ impl Keys {
     pub(crate) fn load_or_create(config: &Config) -> Result<Self, Error> {
         let mut vault = Vault::open(config)?;
         Ok(Self {
+            session: vault.ml_dsa(Purpose::Session)?,
             attestation: vault.ml_dsa(Purpose::Attestation)?,
             log: log::key::load_or_create(&config.data_dir, &mut vault)?,
             access: access::load_or_create_key(&config.data_dir)?,
@@ -65,7 +69,7 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
     /// Who may do what.
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     /// Signs attestations.
     pub(crate) key: Arc<SigningKey>,
     /// The keys that signed before.
@@ -94,6 +98,10 @@ pub(crate) struct App {
     pub(crate) long_verifications: Lane,
     /// Calls that attest documents, while they compute.
     pub(crate) attesting: Arc<Semaphore>,
+    /// Sealed sessions.
+    pub(crate) sessions: Arc<tyto_sealed::Sessions>,
+    /// Handshakes that are under way.
+    pub(crate) handshakes: Arc<Semaphore>,
     /// What goes on although its caller may be gone.
     pub(crate) work: Work,
     /// The threads of everything that gives way to verifications.
@@ -115,8 +123,8 @@ impl App {
         let (transparency, origin) = (&config.transparency, &config.issuer);
         let log = Log::start(transparency, origin, &store, keys.log, background.handle(), &metrics).await?;
         let issuer = Issuer::new(&config.issuer);
-        let access = Access::open(&config.access, &keys.access, &store).await?;
         let audit = Arc::new(Audit::start(&config.audit, &config.data_dir, &metrics)?);
+        let access = Arc::new(Access::open(&config.access, &keys.access, &store).await?);
         let settings = Settings {
             threads: config.threads(),
             concurrent: config.identification.concurrent,
@@ -137,6 +145,8 @@ impl App {
             long_verifications: Lane::new(config.limits.queued_verifications),
             attesting: Arc::new(Semaphore::new(cores().get())),
             galleries: Arc::default(),
+            sessions: Arc::new(sessions::make(&config, keys.session, access.clone())?),
+            handshakes: Arc::new(Semaphore::new(config.session.concurrent_handshakes)),
             residence: Residence::new(config.resident_bytes()),
             metrics,
             work: Work::new(background.handle()),

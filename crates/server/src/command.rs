@@ -7,7 +7,7 @@ use crate::app::Keys;
 use crate::config::{Config, LogConfig, LogFormat, ProcessConfig};
 use crate::error::Error;
 use crate::server::Server;
-use crate::{process, status};
+use crate::{process, sessions, status};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +40,8 @@ enum Command {
     /// Look after the wrapped private keys of a data directory that no server has open.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Print the key that signs handshakes of sealed sessions, as clients keep it; makes it if there is none.
+    SessionKey(Options),
 }
 
 /// What overrides the file: the command line first, then the environment.
@@ -93,6 +95,7 @@ pub fn run_main() -> ExitCode {
             options.config().and_then(|config| print_operator_key(&config, &name))
         }
         Command::Keys(command) => keys::run(command),
+        Command::SessionKey(options) => options.config().and_then(|config| print_session_key(&config)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,6 +130,12 @@ fn guard(config: &ProcessConfig) -> Result<(), Error> {
     let failed =
         |error: rustix::io::Errno| Error::Runtime { action: "forbid core files", source: error.into() };
     process::forbid_core_dumps().map_err(failed)
+}
+
+fn print_session_key(config: &Config) -> Result<(), Error> {
+    let keys = Keys::load_or_create(config)?;
+    print!("{}", sessions::trusted(config, keys.session.verifying_key().clone())?.to_text());
+    Ok(())
 }
 
 fn serve(config: Config) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tyto_api::limits::{MAX_AUDIENCE_BYTES, MAX_DOCUMENTS_PER_CALL};
 use tyto_keystore::{Kek, Passphrase, PassphraseSource};
+use tyto_session::{MAX_LIFETIME_S, MAX_NAME_BYTES, MAX_RPCS};
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub process: ProcessConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Sealed sessions.
+    pub session: SessionConfig,
     /// Limits.
     pub limits: LimitConfig,
     /// Logging.
@@ -161,6 +164,29 @@ pub enum AuditMode {
     FailClosed,
 }
 
+/// Sealed sessions: what is end-to-end between client and server, whatever stands between.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// Whether calls that are not sealed are refused. Handshakes, health and reflection never are sealed.
+    pub required: bool,
+    /// The service that clients mean; the same on all servers of one service. Empty for the issuer.
+    pub audience: String,
+    /// The name of this server. Empty for the issuer.
+    pub name: String,
+    /// How long a session lives, in seconds.
+    pub lifetime_s: u32,
+    /// How many calls a session carries.
+    pub calls: u32,
+    /// Calls of all sessions together that are remembered, so that none is served twice: about 40 bytes each. A session takes its
+    /// share when it begins.
+    pub remembered_calls: usize,
+    /// Sessions of one client, or of all clients without a credential together. One more ends the oldest.
+    pub sessions_per_client: usize,
+    /// Handshakes at the same time; others are refused.
+    pub concurrent_handshakes: usize,
+}
+
 /// What bounds the load that callers can cause.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -220,6 +246,7 @@ impl Default for Config {
             keys: KeysConfig::default(),
             process: ProcessConfig::default(),
             audit: AuditConfig::default(),
+            session: SessionConfig::default(),
             limits: LimitConfig::default(),
             log: LogConfig::default(),
         }
@@ -288,6 +315,21 @@ impl KeysConfig {
     /// What wraps the keys, if anything does.
     pub(crate) fn kek(&self) -> Option<Kek> {
         self.sources().next().map(|source| Kek::Passphrase(Passphrase::new(source)))
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            required: false,
+            audience: String::new(),
+            name: String::new(),
+            lifetime_s: 3600,
+            calls: 4096,
+            remembered_calls: 4 << 20,
+            sessions_per_client: 512,
+            concurrent_handshakes: 256,
+        }
     }
 }
 
@@ -378,6 +420,18 @@ impl Config {
             ("audit.retained_bytes", self.audit.retained_bytes, 4096, i64::MAX as u64),
             ("audit.retained_days", self.audit.retained_days, 1, 36_500),
             ("audit.anchor_interval_s", self.audit.anchor_interval_s, 1, 24 * 3600),
+            ("session.audience (bytes)", self.session.audience.len() as u64, 0, MAX_NAME_BYTES as u64),
+            ("session.name (bytes)", self.session.name.len() as u64, 0, MAX_NAME_BYTES as u64),
+            ("session.lifetime_s", self.session.lifetime_s.into(), 1, MAX_LIFETIME_S.into()),
+            ("session.calls", self.session.calls.into(), 1, MAX_RPCS.into()),
+            (
+                "session.remembered_calls",
+                self.session.remembered_calls as u64,
+                self.session.calls.into(),
+                1 << 32,
+            ),
+            ("session.sessions_per_client", self.session.sessions_per_client as u64, 1, 1_000_000),
+            ("session.concurrent_handshakes", self.session.concurrent_handshakes as u64, 1, 100_000),
             ("limits.resident_bytes", self.limits.resident_bytes, 0, i64::MAX as u64),
             ("limits.galleries", self.limits.galleries as u64, 1, 1_000_000),
             ("limits.streams_per_connection", self.limits.streams_per_connection.into(), 1, 10_000),
@@ -396,6 +450,10 @@ impl Config {
         }
         if self.issuer.chars().any(char::is_control) {
             return Err(Error::ConfigIssuer);
+        }
+        if [&self.session.audience, &self.session.name].iter().any(|name| name.chars().any(char::is_control))
+        {
+            return Err(Error::ConfigSessionName);
         }
         Ok(())
     }
@@ -492,6 +550,8 @@ mod tests {
             ("[audit]\nmode = 'sometimes'", "sometimes"),
             ("[audit]\nwait_ms = 0", "audit.wait_ms"),
             ("[audit]\nsegment_bytes = 4095", "audit.segment_bytes"),
+            ("[session]\nlifetime_s = 86401", "session.lifetime_s"),
+            ("[session]\ncalls = 9\nremembered_calls = 8", "session.remembered_calls"),
             ("issuer = ''", "issuer"),
             ("[keys]\npassphrase = 'secret'", "passphrase"),
             ("[keys]\npassphrase_file = 'a'\npassphrase_env = 'B'", "more than one"),

@@ -40,6 +40,12 @@ pub enum Error {
         /// The address.
         address: SocketAddr,
     },
+    /// A name in the configuration of sealed sessions has control characters (operator).
+    #[error("configuration: session.audience or session.name has control characters")]
+    ConfigSessionName,
+    /// Sealed sessions cannot be set up (bug or environment).
+    #[error("sealed sessions cannot be set up")]
+    Sessions(#[from] tyto_session::Error),
     /// The log filter is wrong (operator).
     #[error("configuration: log.filter {0:?} is not a filter")]
     LogFilter(String),

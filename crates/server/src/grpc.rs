@@ -4,11 +4,13 @@ mod admin;
 mod attest;
 mod gallery;
 mod matching;
+mod session;
 
 pub(crate) use admin::AdminHandler;
 pub(crate) use attest::AttestHandler;
 pub(crate) use gallery::GalleryHandler;
 pub(crate) use matching::MatchingHandler;
+pub(crate) use session::SessionHandler;
 
 use crate::Error;
 use crate::app::App;

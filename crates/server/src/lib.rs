@@ -31,6 +31,7 @@ mod process;
 mod residence;
 mod server;
 mod service;
+mod sessions;
 mod signing;
 mod site;
 mod status;

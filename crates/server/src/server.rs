@@ -8,10 +8,11 @@ use crate::audit::{AuditLayer, anchors};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::grpc::{AdminHandler, AttestHandler, GalleryHandler, MatchingHandler};
+use crate::grpc::{AdminHandler, AttestHandler, GalleryHandler, MatchingHandler, SessionHandler};
 use crate::load::load_all;
 use crate::process;
 use crate::service::attest;
+use crate::sessions;
 use futures_util::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +31,10 @@ use tyto_api::proto::admin::v1::admin_service_server::AdminServiceServer;
 use tyto_api::proto::attest::v1::attest_service_server::AttestServiceServer;
 use tyto_api::proto::gallery::v1::gallery_service_server::GalleryServiceServer;
 use tyto_api::proto::matching::v1::matching_service_server::MatchingServiceServer;
+use tyto_api::proto::session::v1::session_service_server::SessionServiceServer;
 use tyto_attest::TrustedKeys;
+use tyto_sealed::SealedLayer;
+use tyto_session::{CLIENT_FINISH_BYTES, TrustedServers};
 use tyto_store::Store;
 
 /// A message of the largest size fits into a stream's window, so that an upload need not wait for the client to be
@@ -50,12 +54,15 @@ const LET_GO: Duration = Duration::from_secs(10);
 /// How old the stored time of a key's last use may be.
 const USES_INTERVAL: Duration = Duration::from_mins(1);
 const TIDY_INTERVAL: Duration = Duration::from_mins(10);
-const HEALTH_SERVICES: [&str; 5] = [
+/// The longest message of a client in a handshake, with what protobuf adds.
+const MAX_HANDSHAKE_MESSAGE_BYTES: usize = CLIENT_FINISH_BYTES + 64;
+const HEALTH_SERVICES: [&str; 6] = [
     "",
     "tyto.admin.v1.AdminService",
     "tyto.attest.v1.AttestService",
     "tyto.gallery.v1.GalleryService",
     "tyto.matching.v1.MatchingService",
+    "tyto.session.v1.SessionService",
 ];
 /// How long the audit log may take to write what is left at shutdown.
 const AUDIT_FINISH: Duration = Duration::from_secs(5);
@@ -70,6 +77,7 @@ pub struct RunningServer {
     local_addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     trusted_keys: TrustedKeys,
+    session_keys: TrustedServers,
     app: Arc<App>,
     health: HealthReporter,
     stop: watch::Sender<bool>,
@@ -90,6 +98,7 @@ impl Server {
         let store = Store::open_with(&config.data_dir, options).await?;
         let keys = load_keys(config.clone()).await?;
         let trusted_keys = keys.trusted();
+        let session_keys = sessions::trusted(&config, keys.session.verifying_key().clone())?;
         let (stop, draining) = watch::channel(false);
         let app = Arc::new(App::start(config, store, keys, draining).await?);
         app.residence.check_stored(&app.store).await?;
@@ -130,7 +139,18 @@ impl Server {
             );
         }
         tracing::info!(address = %local_addr, galleries = app.galleries.len(), %backend, "serving");
-        Ok(RunningServer { local_addr, admin_addr, trusted_keys, app, health, stop, cut, transport, helpers })
+        Ok(RunningServer {
+            local_addr,
+            admin_addr,
+            trusted_keys,
+            session_keys,
+            app,
+            health,
+            stop,
+            cut,
+            transport,
+            helpers,
+        })
     }
 }
 
@@ -148,6 +168,11 @@ impl RunningServer {
     /// The key that signs attestations, in the form that clients keep.
     pub fn trusted_keys(&self) -> &TrustedKeys {
         &self.trusted_keys
+    }
+
+    /// The key that signs handshakes of sealed sessions, in the form that clients keep.
+    pub fn session_keys(&self) -> &TrustedServers {
+        &self.session_keys
     }
 
     /// Attests documents as the service does, without its transport: for whoever runs the server in the own process.
@@ -240,7 +265,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
 }
 
 /// What a call passes, from the last to the first.
-type Layers = Stack<AuthenticateLayer, Stack<AuditLayer, Stack<ArrivalLayer, Identity>>>;
+type Layers = Stack<AuthenticateLayer, Stack<AuditLayer, Stack<SealedLayer, Stack<ArrivalLayer, Identity>>>>;
 
 /// All services, their limits, and the switch of their health.
 async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Error> {
@@ -270,8 +295,12 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
     let attest = AttestServiceServer::new(AttestHandler(app.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let session = SessionServiceServer::new(SessionHandler(app.clone()))
+        .max_decoding_message_size(MAX_HANDSHAKE_MESSAGE_BYTES);
     let router = tonic::transport::Server::builder()
         .layer(ArrivalLayer)
+        .layer(SealedLayer(app.sessions.clone()))
+        // Beneath the seal, where status and caller of a sealed call are seen.
         .layer(AuditLayer(app.audit.clone()))
         .layer(AuthenticateLayer(app.clone()))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -285,7 +314,8 @@ async fn router(app: &Arc<App>) -> Result<(Router<Layers>, HealthReporter), Erro
         .add_service(admin)
         .add_service(attest)
         .add_service(gallery)
-        .add_service(matching);
+        .add_service(matching)
+        .add_service(session);
     Ok((router, health))
 }
 

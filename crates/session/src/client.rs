@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use tyto_pqc::gcm;
-use tyto_pqc::mldsa::{ParameterSet, VerifyingKey};
 use tyto_pqc::mlkem::DecapsulationKey;
 
 use crate::credential::Credential;
@@ -20,37 +19,7 @@ use crate::schedule::{HandshakeSecrets, TrafficSecrets};
 use crate::session::ClientSession;
 use crate::suite::{Suite, Suites};
 use crate::transcript::{SERVER_SIGNATURE, Transcript, signed_message};
-
-/// The servers whose word is taken for the beginning of a session with one service, and for nothing else.
-#[derive(Clone, Debug)]
-pub struct TrustedServers {
-    audience: Name,
-    servers: Vec<(Name, KeyId, VerifyingKey)>,
-}
-
-impl TrustedServers {
-    /// None yet, of the service `audience`.
-    pub fn new(audience: Name) -> Self {
-        Self { audience, servers: Vec::new() }
-    }
-
-    /// Trusts the server `identity` with this key, besides those that are trusted already.
-    ///
-    /// # Errors
-    /// [`Error::KeyKind`] if the key is not of ML-DSA-65.
-    pub fn add(&mut self, identity: Name, key: VerifyingKey) -> Result<(), Error> {
-        if key.parameter_set() != ParameterSet::MlDsa65 {
-            return Err(Error::KeyKind);
-        }
-        self.servers.push((identity, KeyId::from_bytes(key.key_id()), key));
-        Ok(())
-    }
-
-    fn find(&self, identity: &Name, key_id: &KeyId) -> Option<&VerifyingKey> {
-        let found = self.servers.iter().find(|(name, id, _)| name == identity && id == key_id);
-        found.map(|(_, _, key)| key)
-    }
-}
+use crate::trusted::TrustedServers;
 
 /// What a client wants of its sessions with one service.
 #[derive(Clone, Debug)]
@@ -187,7 +156,7 @@ impl HelloSent {
         let state = FinishSent {
             suite: self.suite,
             session_id: hello.session_id,
-            server: hello.identity,
+            server: (hello.identity, hello.key_id),
             accepted_key,
             traffic,
             started_ms: self.started_ms,
@@ -216,7 +185,7 @@ impl HelloSent {
 pub struct FinishSent {
     suite: Suite,
     session_id: SessionId,
-    server: Name,
+    server: (Name, KeyId),
     accepted_key: gcm::Key,
     traffic: TrafficSecrets,
     started_ms: u64,

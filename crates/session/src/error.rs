@@ -5,6 +5,7 @@ use core::fmt;
 use crate::admission::Refusal;
 use crate::name::{KeyId, MAX_NAME_BYTES};
 use crate::suite::{MAX_SUITES, Suite};
+use crate::trusted::MAX_TRUSTED_SERVERS;
 
 /// Which bytes a problem lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,33 @@ impl fmt::Display for Part {
             Self::State => "session state",
         })
     }
+}
+
+/// What is wrong with a line of a list of trusted servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineProblem {
+    /// The list does not begin as one.
+    #[error("it does not begin with tyto-session-keys v1")]
+    Header,
+    /// The audience is missing, or no name.
+    #[error("the audience is missing, or no name")]
+    Audience,
+    /// It is not algorithm, key id, key and name.
+    #[error("it is not algorithm, key id, key and name between single spaces")]
+    Shape,
+    /// The algorithm is not known.
+    #[error("the algorithm is not ml-dsa-65")]
+    Algorithm,
+    /// The key is none.
+    #[error("the key is not one in lower-case hexadecimal")]
+    Key,
+    /// The key id is not the key's.
+    #[error("the key id is not the key's")]
+    KeyId,
+    /// There are too many servers.
+    #[error("more than {MAX_TRUSTED_SERVERS} servers")]
+    TooMany,
 }
 
 /// Why an operation of this crate failed. No variant carries key material or plaintext.
@@ -165,6 +193,14 @@ pub enum Error {
     /// The RPC or the session was not admitted (peer, or environment).
     #[error("not admitted")]
     NotAdmitted(#[source] Refusal),
+    /// A list of trusted servers is wrong (caller).
+    #[error("trusted servers, line {line}: {problem}")]
+    TrustedServers {
+        /// The first line that is wrong, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: LineProblem,
+    },
     /// A key for stored sessions is too old to store more with (caller), or the state under it to load (storage).
     #[error("the key for stored sessions is older than allowed")]
     StateKeyExpired,

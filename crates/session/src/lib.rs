@@ -61,15 +61,16 @@ mod session;
 mod state;
 mod suite;
 mod transcript;
+mod trusted;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use admission::{Admission, MemoryAdmission, OpenedSession, Opening, Refusal, Room, Ticket};
-pub use client::{Client, FinishSent, HelloSent, TrustedServers};
+pub use client::{Client, FinishSent, HelloSent};
 pub use credential::{Credential, CredentialId, MacKey, Verifier};
-pub use error::{Error, Part};
+pub use error::{Error, LineProblem, Part};
 pub use finish::{ACCEPTED_BYTES, CLIENT_FINISH_BYTES};
 pub use hello::{MAX_CLIENT_HELLO_BYTES, MAX_SERVER_HELLO_BYTES};
 pub use limits::{
@@ -84,6 +85,7 @@ pub use server::{Acceptance, Authenticated, Claim, HelloAnswered, Server};
 pub use session::{AdmittedRpc, ClientSession, PendingRpc, ServerSession};
 pub use state::{MAX_STATE_BYTES, StateKey};
 pub use suite::{MAX_SUITES, Suite, Suites};
+pub use trusted::{MAX_TRUSTED_SERVERS, TrustedServers};
 
 /// `Debug` that says the type and nothing else, for what holds secrets.
 macro_rules! redacted {

@@ -8,7 +8,7 @@ use crate::credential::CredentialId;
 use crate::draws::{Draws, Os};
 use crate::error::Error;
 use crate::limits::{MAX_CLOCK_SKEW_MS, SessionLimits};
-use crate::name::{Name, RpcId, SessionId, StoreEpoch};
+use crate::name::{KeyId, Name, RpcId, SessionId, StoreEpoch};
 use crate::record::{Context, Direction, FirstRequest, Lane, Opened, Opener, Sealer};
 use crate::redacted;
 use crate::schedule::{AnswerSecret, NODE_RANDOM_BYTES, TrafficSecrets};
@@ -19,7 +19,7 @@ pub struct ClientSession {
     suite: Suite,
     id: SessionId,
     secrets: TrafficSecrets,
-    server: Name,
+    server: (Name, KeyId),
     principal: Name,
     opened_at_ms: u64,
     expires_at_ms: u64,
@@ -33,7 +33,7 @@ impl ClientSession {
         suite: Suite,
         id: SessionId,
         secrets: TrafficSecrets,
-        server: Name,
+        server: (Name, KeyId),
         principal: Name,
         limits: SessionLimits,
         opened_at_ms: u64,
@@ -55,7 +55,12 @@ impl ClientSession {
 
     /// Who signed the handshake.
     pub fn server(&self) -> &Name {
-        &self.server
+        &self.server.0
+    }
+
+    /// With which key.
+    pub fn server_key_id(&self) -> KeyId {
+        self.server.1
     }
 
     /// What the server takes the client for.

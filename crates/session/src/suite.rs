@@ -42,9 +42,22 @@ impl Suite {
     }
 }
 
+impl core::fmt::Display for Suite {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}, ML-DSA-65, HKDF-SHA3-256, AES-256-GCM", self.kem())
+    }
+}
+
 /// Distinct suites that one side is willing to use, the best first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suites(Vec<Suite>);
+
+/// All of them: ML-KEM-768, then ML-KEM-1024.
+impl Default for Suites {
+    fn default() -> Self {
+        Self(Suite::ALL.to_vec())
+    }
+}
 
 impl Suites {
     /// A list in order of preference.

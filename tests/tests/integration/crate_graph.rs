@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Each crate with the crates of this workspace that it may depend on, all of which stand above it in the
 /// table: that is the proof that there is no cycle.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("tyto-kernels", &[]),
     ("tyto-scheme", &["tyto-kernels"]),
     ("tyto-pqc", &["tyto-kernels"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("tyto-session", &["tyto-pqc"]),
     ("tyto-audit", &["tyto-attest", "tyto-pqc"]),
     ("tyto-api", &["tyto-scheme", "tyto-pqc", "tyto-attest", "tyto-access"]),
+    ("tyto-sealed", &["tyto-api", "tyto-session"]),
     ("tyto-store", &["tyto-scheme", "tyto-attest", "tyto-access"]),
     ("tyto-keystore", &["tyto-pqc"]),
     (
@@ -34,9 +35,23 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "tyto-audit",
             "tyto-scheme",
             "tyto-keystore",
+            "tyto-sealed",
+            "tyto-session",
         ],
     ),
-    ("tyto-client", &["tyto-api", "tyto-access", "tyto-tenant", "tyto-pqc", "tyto-attest", "tyto-scheme"]),
+    (
+        "tyto-client",
+        &[
+            "tyto-api",
+            "tyto-access",
+            "tyto-tenant",
+            "tyto-pqc",
+            "tyto-attest",
+            "tyto-scheme",
+            "tyto-sealed",
+            "tyto-session",
+        ],
+    ),
     ("tyto-measure", &["tyto-scheme", "tyto-kernels", "tyto-tenant", "tyto-engine"]),
     ("tyto-replay", &["tyto-api", "tyto-attest", "tyto-engine", "tyto-kernels", "tyto-scheme"]),
     ("tyto-cli", &["tyto-audit", "tyto-client", "tyto-measure", "tyto-replay"]),

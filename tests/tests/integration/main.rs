@@ -16,4 +16,5 @@ mod faces;
 mod logged_changes;
 mod restart;
 mod scale;
+mod sealed;
 mod smoke;

@@ -12,6 +12,7 @@ pub mod keyring;
 pub mod log;
 pub mod replay;
 pub mod root;
+pub mod session;
 pub mod verify;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Log(command) => log::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Root(command) => root::run(command),
+        Command::Session(command) => session::run(command, global).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Evaluate(args) => evaluate::run(args, global).await,
         Command::Gallery(command) => {

@@ -27,6 +27,8 @@ use tyto_pqc::Secret32;
 use tyto_pqc::aead::SealingKey;
 use tyto_pqc::kmac::Kmac256;
 use tyto_scheme::GalleryId;
+use tyto_sealed::SealedCaller;
+use tyto_session::CredentialId;
 use tyto_store::Store;
 use zeroize::Zeroizing;
 
@@ -93,6 +95,14 @@ impl KeyMaker {
     }
 }
 
+/// The API key that a sealed session began with, if it began with one.
+fn session_key(caller: &SealedCaller) -> Option<ApiKeyId> {
+    match &caller.credential {
+        CredentialId::Mac(id) => ApiKeyId::from_hex(id.as_str()),
+        _ => None,
+    }
+}
+
 /// Who may do what.
 pub(crate) struct Access {
     required: bool,
@@ -148,6 +158,9 @@ impl Access {
         extensions: &Extensions,
     ) -> Result<Option<Caller>, Denial> {
         let directory = self.directory();
+        if let Some(key) = extensions.get::<SealedCaller>().and_then(session_key) {
+            return directory.confirm_key(key, unix_ms()).map(Some);
+        }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             return self.bearer(&directory, value).map(Some);
         }
@@ -155,6 +168,20 @@ impl Access {
             return directory.of_subject(SubjectKind::Certificate, "", subject).map(Some);
         }
         Ok((!self.required && is_from_here(headers, authority)).then(Caller::local))
+    }
+
+    /// What the sealed sessions of an API key are authenticated with, and whose it is: nothing for one that is not taken now.
+    pub(crate) fn session_secret(&self, key: ApiKeyId) -> Option<(Secret32, PrincipalId)> {
+        let directory = self.directory();
+        let (sealed, owner) = (directory.session_of_key(key)?, directory.key_owner(key)?);
+        if !directory.is_taken(key, unix_ms()) {
+            return None;
+        }
+        let opened = self.keys.sealing.open(&key.0, sealed);
+        let opened =
+            opened.inspect_err(|_| tracing::error!(%key, "what is stored of an API key is damaged")).ok()?;
+        let exact: &[u8; 32] = opened.as_slice().try_into().ok()?;
+        Some((Secret32::from_fn(|out| out.copy_from_slice(exact)), owner))
     }
 
     fn bearer(&self, directory: &Directory, value: &HeaderValue) -> Result<Caller, Denial> {

@@ -55,7 +55,7 @@ pub(crate) async fn run(app: Arc<App>) {
 /// Hands an anchor to the transparency log, which has it durably then.
 pub(crate) async fn submit(app: &App, anchor: AuditAnchor) -> Result<Entry, Error> {
     let claim = Claim::Audit(anchor);
-    let statement = app.issuer.statement(String::new(), None, app.log.state(), claim).encode()?;
+    let statement = app.issuer.statement(None, String::new(), None, app.log.state(), claim).encode()?;
     let statement = Bytes::from(statement);
     app.log.place()?.submit_durably(statement.clone()).wait(PATIENCE).await?;
     Ok(Entry { anchor, statement })

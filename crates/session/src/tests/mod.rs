@@ -10,6 +10,7 @@ mod records;
 mod secrecy;
 mod seeded;
 mod sharing;
+mod trusted;
 mod world;
 
 /// Whether the long run was asked for.
