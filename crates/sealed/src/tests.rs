@@ -85,7 +85,9 @@ fn world(anonymous: bool) -> World {
     let mut trusted = TrustedServers::new(name("service"));
     trusted.add(name("server"), key.verifying_key().clone()).unwrap();
     let server = Server::new(name("service"), name("server"), key, Suites::default()).unwrap();
-    let admission = MemoryAdmission::new(Room { rpcs: 1000, sessions_per_principal: 2 }).unwrap();
+    let admission =
+        MemoryAdmission::new(Room { rpcs: 1000, rpcs_per_principal: 1000, sessions_per_principal: 2 })
+            .unwrap();
     let limits = SessionLimits::new(60, 3).unwrap();
     let anonymous = anonymous.then(|| Anonymous { principal: name("anonymous"), limits });
     let keys = Arc::new(Keys::default());

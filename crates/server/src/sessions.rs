@@ -46,7 +46,12 @@ impl Credentials for ApiKeys {
 pub(crate) fn make(config: &Config, key: SigningKey, access: Arc<Access>) -> Result<Sessions, Error> {
     let session = &config.session;
     let server = Server::new(audience(config)?, name(config)?, key, Suites::default())?;
-    let room = Room { rpcs: session.remembered_calls, sessions_per_principal: session.sessions_per_client };
+    let room = Room {
+        rpcs: session.remembered_calls,
+        // Several clients at their limits leave room for others.
+        rpcs_per_principal: (session.remembered_calls / 8).max(session.calls as usize),
+        sessions_per_principal: session.sessions_per_client,
+    };
     let limits = SessionLimits::new(session.lifetime_s, session.calls)?;
     let anonymous = Anonymous { principal: Name::new(ANONYMOUS)?, limits };
     let policy = Policy { is_required: session.required, anonymous: Some(anonymous) };

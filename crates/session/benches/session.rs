@@ -48,7 +48,7 @@ impl Parties {
         trusted.add(identity.clone(), signing_key.verifying_key().clone()).expect("its kind");
         let server = Server::new(audience, identity, signing_key, suites.clone());
         // Sessions of the measured handshakes are as many as a client may have.
-        let room = Room { rpcs: 1 << 30, sessions_per_principal: 64 };
+        let room = Room { rpcs: 1 << 30, rpcs_per_principal: 1 << 30, sessions_per_principal: 64 };
         Self {
             client: Client::new(trusted, suites),
             server: server.expect("its kind"),

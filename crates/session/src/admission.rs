@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use tyto_pqc::random;
 
 use crate::error::Error;
-use crate::limits::MAX_RPCS;
 use crate::name::{Name, RpcId, SessionId, StoreEpoch};
 
 /// A session that begins: what an admission is asked to make known. Only a handshake makes one, so that no session is made
@@ -18,6 +17,7 @@ use crate::name::{Name, RpcId, SessionId, StoreEpoch};
 pub struct Opening {
     pub(crate) session: SessionId,
     pub(crate) principal: Name,
+    pub(crate) is_anonymous: bool,
     pub(crate) max_rpcs: u32,
     pub(crate) expires_at_ms: u64,
 }
@@ -33,6 +33,12 @@ impl Opening {
         &self.principal
     }
 
+    /// Whether nobody knows who the client is. Clients without a credential never share room with a principal, whatever
+    /// they are called.
+    pub fn is_anonymous(&self) -> bool {
+        self.is_anonymous
+    }
+
     /// How many RPCs it carries: room for all of them is kept for it.
     pub fn max_rpcs(&self) -> u32 {
         self.max_rpcs
@@ -45,12 +51,12 @@ impl Opening {
 }
 
 /// What an admission made of an [`Opening`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedSession {
     /// The store that knows the session.
     pub epoch: StoreEpoch,
-    /// The principal's oldest session, which was forgotten to make room for this one.
-    pub displaced: Option<SessionId>,
+    /// The principal's oldest sessions, which were forgotten to make room for this one.
+    pub displaced: Vec<SessionId>,
 }
 
 /// What an admission decides on.
@@ -130,6 +136,9 @@ pub trait Admission {
 pub struct Room {
     /// RPCs of all sessions together. A session takes as many as it may carry, 16 to 40 bytes each, when it opens.
     pub rpcs: usize,
+    /// RPCs of the sessions of one principal, or of all clients without a credential. For more, its oldest sessions are
+    /// displaced.
+    pub rpcs_per_principal: usize,
     /// Sessions of one principal. One more displaces its oldest.
     pub sessions_per_principal: usize,
 }
@@ -146,16 +155,23 @@ struct Known {
     sessions: HashMap<SessionId, Seen>,
     by_end: BTreeSet<(u64, SessionId)>,
     /// The sessions of each principal, the oldest first.
-    by_principal: HashMap<Name, BTreeMap<u64, SessionId>>,
+    by_principal: HashMap<Owner, Share>,
     /// Kept for the sessions that are known.
     reserved_rpcs: usize,
     opened: u64,
-    /// The latest time heard of: a clock that goes back does not bring back what has expired.
-    latest_ms: u64,
+}
+
+/// Whether it is nobody in particular, and the name.
+type Owner = (bool, Name);
+
+#[derive(Default)]
+struct Share {
+    sessions: BTreeMap<u64, SessionId>,
+    rpcs: usize,
 }
 
 struct Seen {
-    principal: Name,
+    owner: Owner,
     number: u64,
     expires_at_ms: u64,
     max_rpcs: usize,
@@ -180,10 +196,10 @@ impl MemoryAdmission {
 }
 
 impl Known {
+    /// What has expired once stays unknown, whatever the clock says later.
     fn forget_expired(&mut self, now_ms: u64) {
-        self.latest_ms = self.latest_ms.max(now_ms);
         while let Some(&(end, session)) = self.by_end.first() {
-            if end > self.latest_ms {
+            if end > now_ms {
                 break;
             }
             self.forget(session);
@@ -194,22 +210,44 @@ impl Known {
         let Some(seen) = self.sessions.remove(&session) else { return };
         self.reserved_rpcs -= seen.max_rpcs;
         self.by_end.remove(&(seen.expires_at_ms, session));
-        if let Some(of_principal) = self.by_principal.get_mut(&seen.principal) {
-            of_principal.remove(&seen.number);
-            if of_principal.is_empty() {
-                self.by_principal.remove(&seen.principal);
+        if let Some(share) = self.by_principal.get_mut(&seen.owner) {
+            share.sessions.remove(&seen.number);
+            share.rpcs -= seen.max_rpcs;
+            if share.sessions.is_empty() {
+                self.by_principal.remove(&seen.owner);
             }
         }
     }
 
+    /// The principal's oldest sessions, until its room is enough for one more, and the RPCs that were kept for them.
+    fn to_displace(&self, opening: &Opening, room: Room) -> (Vec<SessionId>, usize) {
+        let (mut displaced, mut given_back) = (Vec::new(), 0);
+        let Some(share) = self.by_principal.get(&(opening.is_anonymous, opening.principal.clone())) else {
+            return (displaced, given_back);
+        };
+        for session in share.sessions.values() {
+            let is_crowded = share.sessions.len() - displaced.len() >= room.sessions_per_principal
+                || share.rpcs - given_back + opening.max_rpcs as usize > room.rpcs_per_principal;
+            if !is_crowded {
+                break;
+            }
+            given_back += self.sessions.get(session).map_or(0, |seen| seen.max_rpcs);
+            displaced.push(*session);
+        }
+        (displaced, given_back)
+    }
+
     fn remember(&mut self, opening: Opening) {
-        let Opening { session, principal, max_rpcs, expires_at_ms } = opening;
+        let Opening { session, principal, is_anonymous, max_rpcs, expires_at_ms } = opening;
+        let owner = (is_anonymous, principal);
         let (number, max_rpcs) = (self.opened, max_rpcs as usize);
         self.opened += 1;
         self.reserved_rpcs += max_rpcs;
         self.by_end.insert((expires_at_ms, session));
-        self.by_principal.entry(principal.clone()).or_default().insert(number, session);
-        let seen = Seen { principal, number, expires_at_ms, max_rpcs, rpcs: HashSet::new() };
+        let share = self.by_principal.entry(owner.clone()).or_default();
+        share.sessions.insert(number, session);
+        share.rpcs += max_rpcs;
+        let seen = Seen { owner, number, expires_at_ms, max_rpcs, rpcs: HashSet::new() };
         self.sessions.insert(session, seen);
     }
 }
@@ -220,16 +258,11 @@ impl Admission for MemoryAdmission {
             if known.sessions.contains_key(&opening.session) {
                 return Err(Refusal::Repeated);
             }
-            let of_principal = known.by_principal.get(&opening.principal);
-            let is_crowded =
-                of_principal.is_some_and(|sessions| sessions.len() >= self.room.sessions_per_principal);
-            let displaced = of_principal
-                .filter(|_| is_crowded)
-                .and_then(|sessions| sessions.first_key_value())
-                .map(|(_, session)| *session);
-            let given_back =
-                displaced.and_then(|session| known.sessions.get(&session)).map_or(0, |seen| seen.max_rpcs);
-            let wanted = opening.max_rpcs.min(MAX_RPCS) as usize;
+            let wanted = opening.max_rpcs as usize;
+            if wanted > self.room.rpcs_per_principal {
+                return Err(Refusal::Full);
+            }
+            let (displaced, given_back) = known.to_displace(&opening, self.room);
             if known.reserved_rpcs - given_back + wanted > self.room.rpcs {
                 return Err(Refusal::Full);
             }

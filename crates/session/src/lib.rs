@@ -20,7 +20,7 @@
 //! let server = Server::new(service, node, signing_key, suites.clone())?;
 //! let (id, key) = (Name::new("key-7")?, MacKey::derive(&Secret32::random()?));
 //!
-//! let admission = MemoryAdmission::new(Room { rpcs: 1_000_000, sessions_per_principal: 64 })?;
+//! let admission = MemoryAdmission::new(Room { rpcs: 1_000_000, rpcs_per_principal: 100_000, sessions_per_principal: 10 })?;
 //! let limits = SessionLimits::new(3600, 10_000)?;
 //!
 //! let now_ms = 1_000_000;

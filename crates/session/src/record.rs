@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use tyto_pqc::gcm;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Part};
 use crate::limits::{MAX_KEY_BLOCKS, MAX_METHOD_BYTES, MAX_RECORD_BYTES, RPC_GRACE_MS};
@@ -278,14 +279,14 @@ impl Sealer {
     pub fn seal(&mut self, kind: Kind, plaintext: &[u8], now_ms: u64) -> Result<Vec<u8>, Error> {
         check_length(plaintext.len())?;
         // At its final size from the start: growing it later could leave plaintext in freed memory.
-        let mut record = Vec::with_capacity(plaintext.len() + self.overhead());
+        let mut record = Zeroizing::new(Vec::with_capacity(plaintext.len() + self.overhead()));
         let head_bytes = HEAD_BYTES + self.prelude.len();
         record.resize(head_bytes, 0);
         record.extend_from_slice(plaintext);
         let envelope = self.seal_in_place(kind, &mut record[head_bytes..], now_ms)?;
         record[..head_bytes].copy_from_slice(envelope.head.as_ref());
         record.extend_from_slice(&envelope.tag);
-        Ok(record)
+        Ok(core::mem::take(&mut record))
     }
 
     #[cfg(test)]

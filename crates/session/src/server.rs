@@ -7,7 +7,7 @@ use tyto_pqc::mldsa::{ParameterSet, SigningKey};
 
 use crate::admission::{Admission, Opening};
 use crate::client::check_time;
-use crate::credential::{CredentialId, Verifier};
+use crate::credential::{CredentialId, Verifier, prepare_decoys};
 use crate::draws::{Draws, Os};
 use crate::error::{Error, Part};
 use crate::finish::{Accepted, ClientFinish};
@@ -43,6 +43,7 @@ impl Server {
             return Err(Error::KeyKind);
         }
         let key_id = KeyId::from_bytes(key.verifying_key().key_id());
+        prepare_decoys();
         Ok(Self { audience, identity, key, key_id, suites })
     }
 
@@ -214,9 +215,13 @@ impl Claim {
         let (key, traffic) = self.secrets.into_session(&self.hash)?;
         let message = Accepted { limits, principal: principal.clone() }.seal(&self.session_id, &key)?;
         let expires_at_ms = limits.expiry_ms(self.started_ms);
+        if expires_at_ms < now_ms.saturating_add(1000) {
+            return Err(Error::SessionExpired);
+        }
         let opening = Opening {
             session: self.session_id,
             principal: principal.clone(),
+            is_anonymous: self.credential == CredentialId::None,
             max_rpcs: limits.max_rpcs(),
             expires_at_ms,
         };
@@ -273,6 +278,6 @@ pub struct Acceptance {
     pub session: ServerSession,
     /// What tells the client.
     pub message: Vec<u8>,
-    /// An older session of the principal, which was forgotten to make room.
-    pub displaced: Option<SessionId>,
+    /// Older sessions of the principal, which were forgotten to make room.
+    pub displaced: Vec<SessionId>,
 }

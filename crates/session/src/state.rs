@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::CredentialId;
 use crate::error::{Error, Part};
-use crate::limits::{MAX_LIFETIME_S, MAX_STATE_KEY_AGE_MS};
+use crate::limits::{MAX_CLOCK_SKEW_MS, MAX_LIFETIME_S, MAX_STATE_KEY_AGE_MS};
 use crate::name::{MAX_NAME_BYTES, Name, SessionId, StoreEpoch};
 use crate::redacted;
 use crate::schedule::TrafficSecrets;
@@ -45,7 +45,10 @@ impl StateKey {
     }
 
     fn check_age(&self, now_ms: u64, max_ms: u64) -> Result<(), Error> {
-        if now_ms >= self.made_at_ms.saturating_add(max_ms) { Err(Error::StateKeyExpired) } else { Ok(()) }
+        // A key from the future would never be too old.
+        let is_young = now_ms < self.made_at_ms.saturating_add(max_ms);
+        let is_made = self.made_at_ms <= now_ms.saturating_add(MAX_CLOCK_SKEW_MS);
+        if is_young && is_made { Ok(()) } else { Err(Error::StateKeyExpired) }
     }
 }
 

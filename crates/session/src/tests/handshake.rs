@@ -429,6 +429,14 @@ fn a_session_ends_with_its_credential() {
     for gone in [0, NOW, NOW + 999] {
         assert_eq!(connect(gone), Err(Error::SessionExpired));
     }
+    // One that ended while the handshake went on.
+    let (client, hello) = world.client.start(NOW).unwrap();
+    let (server, answer) = world.server.answer(&hello, NOW).unwrap();
+    let (_, finish) = client.receive(&answer, &world.credential(Who::ApiKey), NOW).unwrap();
+    let known = server.receive(&finish, NOW).unwrap().verify(&world.verifier(Who::ApiKey), NOW).unwrap();
+    let (end, late) = (Some(NOW + 10_000), NOW + 9_001);
+    let accepted = known.accept(name(PRINCIPAL), limits(), end, &world.admission, late);
+    assert_eq!(error(accepted), Error::SessionExpired);
 }
 
 /// Out of range, under the right key; and padding that is none.

@@ -110,6 +110,7 @@ fn a_forgotten_session_cannot_be_opened_again() {
     let opening = Opening {
         session: first.id(),
         principal: name(PRINCIPAL),
+        is_anonymous: false,
         max_rpcs: MAX,
         expires_at_ms: first.expires_at_ms(),
     };
@@ -156,6 +157,9 @@ fn stored_state_and_its_key_expire() {
     let oldest = NOW - MAX_STATE_KEY_AGE_MS;
     assert!(server.export(&made_at(oldest + 1), NOW).is_ok());
     assert_eq!(server.export(&made_at(oldest), NOW).err(), Some(Error::StateKeyExpired));
+    let early = NOW + MAX_CLOCK_SKEW_MS;
+    assert!(server.export(&made_at(early), NOW).is_ok());
+    assert_eq!(server.export(&made_at(early + 1), NOW).err(), Some(Error::StateKeyExpired));
     let oldest = oldest - 1000 * u64::from(MAX_LIFETIME_S);
     assert_eq!(load(&made_at(oldest + 1), NOW), None);
     assert_eq!(load(&made_at(oldest), NOW), Some(Error::StateKeyExpired));

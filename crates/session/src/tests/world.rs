@@ -48,7 +48,12 @@ pub(super) struct World {
 
 /// Room for everything.
 pub(super) fn admission() -> MemoryAdmission {
-    MemoryAdmission::new(Room { rpcs: usize::MAX / 2, sessions_per_principal: usize::MAX }).unwrap()
+    MemoryAdmission::new(Room {
+        rpcs: usize::MAX / 2,
+        rpcs_per_principal: usize::MAX / 2,
+        sessions_per_principal: usize::MAX,
+    })
+    .unwrap()
 }
 
 /// An admission that fails at its one task.
@@ -56,7 +61,7 @@ pub(super) struct AdmitsAll;
 
 impl Admission for AdmitsAll {
     fn open(&self, _: Opening, _: u64) -> Result<OpenedSession, Refusal> {
-        Ok(OpenedSession { epoch: StoreEpoch::from_bytes([0; 16]), displaced: None })
+        Ok(OpenedSession { epoch: StoreEpoch::from_bytes([0; 16]), displaced: Vec::new() })
     }
 
     fn admit(&self, _: &Ticket, _: u64) -> Result<(), Refusal> {
