@@ -173,14 +173,14 @@ fn keys_leave_only_when_they_were_made_to() {
     site.done(Some(&passphrase), "key");
     site.done(Some(&passphrase), "keys rotate session --exportable");
     let to = site.root.path().join("exported.p8");
-    let export = format!("keys export session 1 --to {}", to.display());
+    let export = format!("keys export session 2 --to {}", to.display());
     site.done(Some(&passphrase), &export);
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
     let der = fs::read(&to).unwrap();
     let id = tyto_pqc::mldsa::SigningKey::from_pkcs8(&der).unwrap().verifying_key().key_id();
     let id = id.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
     let status = site.done(None, "keys status");
-    assert!(status.contains(&format!("session 1: active, exportable, key id {id}")), "{status}");
+    assert!(status.contains(&format!("session 2: active, exportable, key id {id}")), "{status}");
     assert!(status.contains("Nothing of this was verified"), "{status}");
     let again = site.refused(Some(&passphrase), &export);
     assert!(again.contains("cannot write"), "an existing file is not overwritten: {again}");

@@ -105,7 +105,10 @@ fn request(method: &str, model: &Model) -> Bytes {
     let gallery_id = model.id();
     let id = model.parameters.gallery;
     match method.rsplit_once('.').unwrap().1 {
-        "Health/Check" | "Health/Watch" | "ServerReflection/ServerReflectionInfo" => Bytes::new(),
+        "Health/Check"
+        | "Health/Watch"
+        | "ServerReflection/ServerReflectionInfo"
+        | "SessionService/Handshake" => Bytes::new(),
         "AdminService/CreateTenant" => {
             bytes(&admin::v1::CreateTenantRequest { name: id.to_string(), admin_name: "ada".into() })
         }
