@@ -165,11 +165,11 @@ async fn sessions_follow_each_other() {
     }
     assert_eq!(ids.len(), 4, "three calls each");
 
-    let short = rig(|config| config.session.lifetime_s = 1).await;
+    let short = rig(|config| config.session.lifetime_s = 5).await;
     let way = Way::to(&short).await;
     way.attest().list_keys(ListKeysRequest::default()).await.unwrap();
     let (expired, _) = way.between.last();
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(5100)).await;
     way.attest().list_keys(ListKeysRequest::default()).await.unwrap();
     assert_ne!(way.between.last().0[0][2..18], expired[0][2..18]);
 }
